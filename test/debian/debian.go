@@ -1,0 +1,113 @@
+// Package debian makes Debian root folders out of packages, once, and runs
+// programs inside them. The tests take their outside witnesses from there
+// (systemd-dissect, systemd-repart and fsck.erofs newer than the host's, QEMU,
+// the Secure Boot tools), and the virtual machines their user space and kernel.
+//
+// Everything comes from the Debian mirror that this machine's apt is configured
+// for. What is made lies in a cache folder ([CacheVariable]) under a name that
+// holds a hash of the recipe, so that a changed recipe is made anew; a package
+// that the mirror updates is not noticed. Left out on purpose: other
+// architectures than amd64, and roots made without being root.
+package debian
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"inlay/test/need"
+)
+
+// suite is the Debian release of all roots: the first with systemd 257.
+const suite = "trixie"
+
+// recipe is what a root is made of. Its hash is part of the root's name.
+type recipe struct {
+	Name     string
+	Suite    string
+	Packages []string
+	// Exclude lists paths (dpkg's path-exclude patterns) that stay unpacked.
+	Exclude []string
+	// Revision is raised when the way of making changes, not the content.
+	Revision int
+}
+
+// Tools returns the root with the witnesses: systemd's dissect, repart, sysext
+// and ukify (257), erofs-utils 1.8, cryptsetup, sbsign, efitools, virt-fw-vars,
+// openssl, QEMU 10 and OVMF. Making it takes about half a minute.
+func Tools(t testing.TB) *Root {
+	t.Helper()
+	return open(t, recipe{
+		Name:  "tools",
+		Suite: suite,
+		Packages: []string{
+			"cryptsetup-bin", "e2fsprogs", "efitools", "erofs-utils", "kmod", "mtools", "openssl",
+			"ovmf", "python3-virt-firmware", "qemu-system-x86", "sbsigntool", "squashfs-tools",
+			"systemd", "systemd-boot-efi", "systemd-container", "systemd-repart", "systemd-ukify",
+		},
+		Exclude:  manuals(),
+		Revision: 1,
+	})
+}
+
+// System returns the root that the virtual machines boot: systemd 257, udev,
+// dbus, device-mapper and file system tools, without a kernel (see [NewKernel]).
+func System(t testing.TB) *Root {
+	t.Helper()
+	return open(t, recipe{
+		Name:  "system",
+		Suite: suite,
+		Packages: []string{
+			"cryptsetup-bin", "dbus", "dmsetup", "erofs-utils", "kmod", "squashfs-tools",
+			"systemd", "systemd-container", "systemd-sysv", "udev",
+		},
+		Exclude:  append(manuals(), "/usr/share/zoneinfo/*", "/usr/share/i18n/*", "/usr/share/perl/*"),
+		Revision: 1,
+	})
+}
+
+// manuals are the patterns of files that no test reads. The licences stay.
+func manuals() []string {
+	return []string{
+		"/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*",
+		"/usr/share/doc/*/*.gz", "/usr/share/doc/*/examples/*",
+	}
+}
+
+// open returns the root of r from the cache and makes it first if it is absent.
+func open(t testing.TB, r recipe) *Root {
+	t.Helper()
+	need.Root(t)
+	bootstrap := need.Tool(t, "mmdebstrap", "mmdebstrap")
+	folder := Cached(t, r.Name, r, func(folder string) error {
+		mirror, err := mirror(t.Context())
+		if err != nil {
+			return err
+		}
+		return r.make(t.Context(), bootstrap, mirror, folder)
+	})
+	return &Root{folder: folder}
+}
+
+// make unpacks and configures the packages of r below folder.
+func (r recipe) make(ctx context.Context, bootstrap, mirror, folder string) error {
+	args := []string{
+		// A mount namespace of its own: whatever is mounted below the new root
+		// is gone with the process, so a stale one can be deleted safely.
+		"--mount", "--propagation", "private", "--",
+		bootstrap, "--mode=root", "--variant=minbase", "--format=directory",
+		"--dpkgopt=force-unsafe-io",
+	}
+	for _, pattern := range r.Exclude {
+		args = append(args, "--dpkgopt=path-exclude="+pattern)
+	}
+	for _, name := range r.Packages {
+		args = append(args, "--include="+name)
+	}
+	args = append(args, r.Suite, filepath.Join(folder, rootFolder), "deb "+mirror+" "+r.Suite+" main")
+	if err := run(ctx, "unshare", args...); err != nil {
+		return err
+	}
+	return os.Mkdir(filepath.Join(folder, mountFolder), 0o755)
+}

@@ -1,0 +1,29 @@
+package debian
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+)
+
+// mirror returns the address of the Debian archive that apt uses on this
+// machine. Security and backports archives carry another label or suite and
+// are passed over: they don't hold whole releases.
+func mirror(ctx context.Context) (string, error) {
+	command := exec.CommandContext(ctx, "apt-get", "indextargets",
+		"--format", "$(REPO_URI) $(CODENAME)",
+		"Created-By: Packages", "Origin: Debian", "Label: Debian", "Component: main")
+	output, err := command.Output()
+	if err != nil {
+		return "", fmt.Errorf("asking apt for its Debian mirror: %w", err)
+	}
+	for line := range strings.Lines(string(output)) {
+		uri, codename, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if uri != "" && !strings.Contains(codename, "-") {
+			return uri, nil
+		}
+	}
+	return "", errors.New("asking apt for its Debian mirror: none is configured, or apt-get update never ran")
+}
