@@ -155,13 +155,26 @@ func literalStem(expression string) (stem string, whole bool) {
 	return b.String(), true
 }
 
-// dropOptional takes back the last character of stem if what follows makes it
-// optional or another alternative makes the whole stem so.
+// dropOptional takes back from stem what the rest of the expression makes
+// optional: its last character by a repetition, all of it by an alternative
+// outside any group.
 func dropOptional(stem, rest string) string {
-	if strings.Contains(rest, "|") && !strings.HasPrefix(rest, "(") {
-		return ""
+	depth := 0
+	for i := 0; i < len(rest); i++ {
+		switch rest[i] {
+		case '\\':
+			i++
+		case '(':
+			depth++
+		case ')':
+			depth--
+		case '|':
+			if depth == 0 {
+				return ""
+			}
+		}
 	}
-	if rest != "" && strings.IndexByte("?*{", rest[0]) >= 0 && stem != "" {
+	if strings.IndexByte("?*{", rest[0]) >= 0 && stem != "" {
 		return stem[:len(stem)-1]
 	}
 	return stem

@@ -15,6 +15,7 @@ const policy = `
 /usr/lib(64)?/.+\.so    system_u:object_r:lib_t:s0
 /usr/s?bin/odd          system_u:object_r:odd_t:s0
 /usr/(a|b)/x            system_u:object_r:ab_t:s0
+/usr/one(/x)?|/usr/two  system_u:object_r:two_t:s0
 /usr/run/.*             <<none>>
 /usr/folder      -d     system_u:object_r:folder_t:s0
 `
@@ -41,6 +42,7 @@ func TestLabel(t *testing.T) {
 		"optional letter there":         {"/usr/sbin/odd", file, "odd_t"},
 		"optional letter not there":     {"/usr/bin/odd", file, "odd_t"},
 		"alternatives":                  {"/usr/b/x", file, "ab_t"},
+		"alternative outside a group":   {"/usr/two", file, "two_t"},
 		"none is a label of its own":    {"/usr/run/x", file, ""},
 		"nothing matches":               {"/opt/x", file, ""},
 		"a folder only":                 {"/usr/folder", folder, "folder_t"},
