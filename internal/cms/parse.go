@@ -1,0 +1,232 @@
+package cms
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"errors"
+	"fmt"
+	"math/big"
+
+	"golang.org/x/crypto/cryptobyte"
+	casn1 "golang.org/x/crypto/cryptobyte/asn1"
+
+	"inlay/internal/hint"
+)
+
+const (
+	// maxSize bounds a message. One with a certificate takes about 2 KiB; this
+	// leaves room for a long chain and keeps hostile input cheap.
+	maxSize = 64 << 10
+	// maxCertificates bounds how many certificates are decoded.
+	maxCertificates = 16
+)
+
+// SignedData is a parsed message. Everything in it is a claim until Verify says
+// that a trusted certificate's key made the signature.
+type SignedData struct {
+	// Digest is the hash function over the content: SHA-256, SHA-384 or SHA-512.
+	Digest crypto.Hash
+	// Issuer and Serial name the signer's certificate.
+	Issuer pkix.Name
+	Serial *big.Int
+	// Certificates are those that the message brings, in its order; often the
+	// signer's alone, sometimes none.
+	Certificates []*x509.Certificate
+	// Signature is the bare signature.
+	Signature []byte
+
+	rawIssuer []byte
+	scheme    scheme
+}
+
+// Parse reads a message in DER. It accepts only what the package comment
+// describes, with nothing after it, at most 64 KiB and 16 certificates.
+func Parse(der []byte) (*SignedData, error) {
+	s, err := parse(der)
+	if err != nil {
+		return nil, fmt.Errorf("reading PKCS #7 signature: %w", err)
+	}
+	return s, nil
+}
+
+func parse(der []byte) (*SignedData, error) {
+	if len(der) > maxSize {
+		return nil, fmt.Errorf("%d bytes are too many: at most %d are accepted", len(der), maxSize)
+	}
+	if bytes.HasPrefix(der, []byte("-----BEGIN")) || bytes.HasPrefix(der, []byte("MIME-Version:")) {
+		return nil, hint.Wrap(errors.New("this is text, not DER"), "write the signature with -outform der")
+	}
+	input := cryptobyte.String(der)
+	var info, body, signed cryptobyte.String
+	var kind asn1.ObjectIdentifier
+	switch {
+	case !input.ReadASN1(&info, casn1.SEQUENCE):
+		return nil, errors.New("not a DER sequence of a definite length")
+	case !input.Empty():
+		return nil, fmt.Errorf("%d bytes follow the message", len(input))
+	case !info.ReadASN1ObjectIdentifier(&kind) || !kind.Equal(oidSignedData()):
+		return nil, errors.New("not signed data")
+	case !info.ReadASN1(&body, explicit(0)) || !info.Empty():
+		return nil, errors.New("the content of the message is malformed")
+	case !body.ReadASN1(&signed, casn1.SEQUENCE) || !body.Empty():
+		return nil, errors.New("the signed data is malformed")
+	}
+	return parseSignedData(signed)
+}
+
+func parseSignedData(signed cryptobyte.String) (*SignedData, error) {
+	var version int64
+	if !signed.ReadASN1Integer(&version) {
+		return nil, errors.New("the version is malformed")
+	}
+	if version != 1 {
+		return nil, fmt.Errorf("version %d of signed data: only 1 is accepted", version)
+	}
+
+	var algorithms cryptobyte.String
+	if !signed.ReadASN1(&algorithms, casn1.SET) {
+		return nil, errors.New("the set of digest algorithms is malformed")
+	}
+	declared, err := readDigest(&algorithms)
+	if err != nil {
+		return nil, err
+	}
+	if !algorithms.Empty() {
+		return nil, errors.New("more than one digest algorithm: only one signer is accepted")
+	}
+
+	if err := readDetached(&signed); err != nil {
+		return nil, err
+	}
+	s := &SignedData{Digest: declared.hash}
+	if s.Certificates, err = readCertificates(&signed); err != nil {
+		return nil, err
+	}
+	if signed.PeekASN1Tag(explicit(1)) {
+		return nil, errors.New("a revocation list is not accepted in a signature")
+	}
+
+	var signers, signer cryptobyte.String
+	if !signed.ReadASN1(&signers, casn1.SET) || !signed.Empty() {
+		return nil, errors.New("the set of signers is malformed")
+	}
+	if !signers.ReadASN1(&signer, casn1.SEQUENCE) {
+		return nil, errors.New("no signer")
+	}
+	if !signers.Empty() {
+		return nil, errors.New("more than one signer: only one is accepted")
+	}
+	if err := s.readSigner(signer, declared); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// readDetached reads the content part, which must name plain data and hold none.
+// The kernel refuses content inside the message too.
+func readDetached(signed *cryptobyte.String) error {
+	var content cryptobyte.String
+	var kind asn1.ObjectIdentifier
+	if !signed.ReadASN1(&content, casn1.SEQUENCE) || !content.ReadASN1ObjectIdentifier(&kind) {
+		return errors.New("the content part is malformed")
+	}
+	if !kind.Equal(oidData()) {
+		return fmt.Errorf("content of type %v: only plain data is accepted", kind)
+	}
+	if !content.Empty() {
+		return hint.Wrap(errors.New("the signed content is inside the message: only detached signatures are accepted"),
+			"sign without -nodetach")
+	}
+	return nil
+}
+
+func readCertificates(signed *cryptobyte.String) ([]*x509.Certificate, error) {
+	var set cryptobyte.String
+	var present bool
+	if !signed.ReadOptionalASN1(&set, &present, explicit(0)) {
+		return nil, errors.New("the set of certificates is malformed")
+	}
+	var certs []*x509.Certificate
+	for !set.Empty() {
+		if len(certs) == maxCertificates {
+			return nil, fmt.Errorf("more than %d certificates", maxCertificates)
+		}
+		var raw cryptobyte.String
+		if !set.ReadASN1Element(&raw, casn1.SEQUENCE) {
+			return nil, errors.New("the set of certificates is malformed")
+		}
+		cert, err := x509.ParseCertificate(raw)
+		if err != nil {
+			return nil, fmt.Errorf("reading embedded certificate %d: %w", len(certs)+1, err)
+		}
+		certs = append(certs, cert)
+	}
+	return certs, nil
+}
+
+// readSigner reads the SignerInfo, whose digest must be the declared one.
+func (s *SignedData) readSigner(signer cryptobyte.String, declared digest) error {
+	var version int64
+	if !signer.ReadASN1Integer(&version) {
+		return errors.New("the signer's version is malformed")
+	}
+	if version != 1 {
+		return hint.Wrap(fmt.Errorf("version %d of a signer: only 1, which names a certificate by issuer and serial number, is accepted", version),
+			"sign without -keyid")
+	}
+	if err := s.readName(&signer); err != nil {
+		return err
+	}
+
+	used, err := readDigest(&signer)
+	if err != nil {
+		return err
+	}
+	if used.hash != declared.hash {
+		return fmt.Errorf("the signer uses %v, the message declares %v", used.hash, declared.hash)
+	}
+	if signer.PeekASN1Tag(explicit(0)) {
+		return hint.Wrap(errors.New("signed attributes are not accepted: the signature must be over the content itself"),
+			"sign with -noattr")
+	}
+	if s.scheme, err = readScheme(&signer, declared); err != nil {
+		return err
+	}
+
+	var signature cryptobyte.String
+	if !signer.ReadASN1(&signature, casn1.OCTET_STRING) || signature.Empty() {
+		return errors.New("the signature itself is malformed")
+	}
+	if signer.PeekASN1Tag(explicit(1)) {
+		return errors.New("unsigned attributes are not accepted")
+	}
+	if !signer.Empty() {
+		return errors.New("bytes follow the signer's signature")
+	}
+	s.Signature = bytes.Clone(signature)
+	return nil
+}
+
+// readName reads the issuer and serial number of the signer's certificate.
+func (s *SignedData) readName(signer *cryptobyte.String) error {
+	var id, issuer cryptobyte.String
+	serial := new(big.Int)
+	if !signer.ReadASN1(&id, casn1.SEQUENCE) || !id.ReadASN1Element(&issuer, casn1.SEQUENCE) ||
+		!id.ReadASN1Integer(serial) || !id.Empty() {
+		return errors.New("the signer's name is malformed")
+	}
+	if serial.Sign() < 0 {
+		return errors.New("the signer's serial number is negative")
+	}
+	var rdn pkix.RDNSequence
+	if rest, err := asn1.Unmarshal(issuer, &rdn); err != nil || len(rest) > 0 {
+		return errors.New("the signer's issuer is malformed")
+	}
+	s.Issuer.FillFromRDNSequence(&rdn)
+	s.Serial = serial
+	s.rawIssuer = bytes.Clone(issuer)
+	return nil
+}
