@@ -1,0 +1,92 @@
+package erofs
+
+// segmentBlocks caps a metadata segment at one buffer of the device.
+const segmentBlocks = BufferSize / BlockSize
+
+// packer finds places for inodes in the blocks of one segment. An inode goes
+// where it leaves the least room, and into a new block only if it fits nowhere:
+// what lies inline must not cross a block, so first-come packing would waste a
+// good part of them.
+type packer struct {
+	blocks int // in use
+
+	// Blocks with n free slots at their end form a list that starts at
+	// first[n]; values are a block's number plus one, 0 ends the list.
+	first [slotsPerBlock + 1]uint16
+	next  [segmentBlocks]uint16
+}
+
+// place returns the slot, counted from the segment's start, of size free bytes,
+// or false if the segment is full. Up to a block's length they are in one
+// block; longer ones begin on a block.
+func (p *packer) place(size int) (slot int, ok bool) {
+	need := (size + slotSize - 1) / slotSize
+	if need <= slotsPerBlock {
+		for free := need; free < len(p.first); free++ {
+			if b := p.first[free]; b != 0 {
+				p.first[free] = p.next[b-1]
+				p.offer(int(b-1), free-need)
+				return int(b)*slotsPerBlock - free, true
+			}
+		}
+	}
+	blocks := (need + slotsPerBlock - 1) / slotsPerBlock
+	if p.blocks+blocks > segmentBlocks {
+		return 0, false
+	}
+	slot = p.blocks * slotsPerBlock
+	p.blocks += blocks
+	p.offer(p.blocks-1, blocks*slotsPerBlock-need)
+	return slot, true
+}
+
+// offer lists a block with its free slots.
+func (p *packer) offer(block, free int) {
+	if free == 0 {
+		return
+	}
+	p.next[block] = p.first[free]
+	p.first[free] = uint16(block + 1)
+}
+
+// A Ref is made of the inode's type, the number of its segment, and its slot in
+// it. Segments learn their place only when they are full, so a Ref becomes an
+// inode number when all of them have one; no table of inodes is kept.
+const (
+	refSlotBits = 15 // segmentBlocks * slotsPerBlock
+	refTypeBits = 60
+)
+
+func newRef(mode uint32, segment, slot int) Ref {
+	return Ref(mode&typeMask>>12)<<refTypeBits | Ref(segment)<<refSlotBits | Ref(slot)
+}
+
+func (r Ref) mode() uint32 { return uint32(r>>refTypeBits) << 12 }
+
+func (r Ref) segment() int { return int(r & (1<<refTypeBits - 1) >> refSlotBits) }
+
+func (r Ref) slot() int { return int(r & (1<<refSlotBits - 1)) }
+
+// segment is the metadata that gathers while data passes.
+type segment struct {
+	packer
+	buf []byte
+}
+
+// reserve returns the slot of size bytes, zeroed, or ok = false if the segment
+// is full.
+func (s *segment) reserve(dev Device, size int) (slot int, p []byte, ok bool, err error) {
+	if s.buf == nil {
+		if s.buf, err = newBuffer(dev); err != nil {
+			return 0, nil, false, err
+		}
+	}
+	before := s.blocks
+	slot, ok = s.place(size)
+	if !ok {
+		return 0, nil, false, nil
+	}
+	clear(s.buf[before*BlockSize : s.blocks*BlockSize])
+	off := slot * slotSize
+	return slot, s.buf[off : off+size], true, nil
+}
