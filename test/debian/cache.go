@@ -52,7 +52,7 @@ func cached(t testing.TB, name string, key any, fill func(folder string) error) 
 		return folder, nil
 	}
 
-	unlock, err := Lock(filepath.Join(cache, name+".lock"))
+	unlock, err := Lock(name)
 	if err != nil {
 		return "", err
 	}
@@ -79,9 +79,14 @@ func cached(t testing.TB, name string, key any, fill func(folder string) error) 
 	return folder, nil
 }
 
-// Lock takes the lock file at path, which it creates, and waits for whoever
-// holds it. The lock ends with unlock or with the process.
-func Lock(path string) (unlock func(), err error) {
+// Lock takes the lock called name in the cache folder and waits for whoever
+// holds it, in this process or another. It ends with unlock or with the process.
+func Lock(name string) (unlock func(), err error) {
+	cache, err := cacheFolder()
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(cache, name+".lock")
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err

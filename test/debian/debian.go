@@ -60,9 +60,9 @@ func System(t testing.TB) *Root {
 		Suite: suite,
 		Packages: []string{
 			"cryptsetup-bin", "dbus", "dmsetup", "erofs-utils", "kmod", "squashfs-tools",
-			"systemd", "systemd-container", "systemd-sysv", "udev",
+			"systemd", "systemd-container", "systemd-sysv", "udev", "xz-utils",
 		},
-		Exclude:  append(manuals(), "/usr/share/zoneinfo/*", "/usr/share/i18n/*", "/usr/share/perl/*"),
+		Exclude:  append(manuals(), "/usr/share/zoneinfo/*", "/usr/share/i18n/*", "/usr/lib/udev/hwdb.d/*", "/usr/share/doc/*"),
 		Revision: 1,
 	})
 }

@@ -94,3 +94,20 @@ func TestCommandEndsWithItsContext(t *testing.T) {
 		t.Errorf("the command ended %v after its start, so a process outlived the cancelling", took)
 	}
 }
+
+func TestSystemAndKernelFitTogether(t *testing.T) {
+	t.Parallel()
+	system, kernel := debian.System(t), debian.NewKernel(t)
+	if got := system.Run(t, nil, "systemctl", "--version"); !strings.HasPrefix(got, "systemd 257") {
+		t.Errorf("the system has %q, want systemd 257", got)
+	}
+	for path, magic := range map[string]string{kernel.Uncompressed(): "\x7fELF", kernel.Compressed(): "MZ"} {
+		image, err := os.ReadFile(path)
+		if err != nil || !strings.HasPrefix(string(image), magic) {
+			t.Errorf("%q does not begin with %q (%v)", path, magic, err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(kernel.Modules(), "kernel/drivers/md/dm-verity.ko.xz")); err != nil {
+		t.Error(err)
+	}
+}
