@@ -1,0 +1,179 @@
+package ddi
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+
+	"inlay/internal/gpt"
+)
+
+// ErrNotInPlace is what Attach returns where no single block switches from the
+// old image to the new one. The way out is AttachCopy on a copy of the file,
+// and a rename.
+var ErrNotInPlace = errors.New("signature cannot be attached in place")
+
+// SyncFile is a File that can be made durable.
+type SyncFile interface {
+	File
+	Sync() error
+}
+
+// Attach puts sig into the image of size bytes in f, in place of the signature
+// that may be there, and returns the image's new size. It writes no more than
+// the signature and the partition table. Whenever it is interrupted, be it by
+// a power cut, the file is the old image or the new one: everything that the
+// old one doesn't refer to is written and synced first, then one block of 4096
+// bytes, which a disk writes whole or not at all, makes the switch.
+//
+// Where that is impossible nothing is written and the error is ErrNotInPlace.
+func Attach(f SyncFile, size int64, sig *Signature) (int64, error) {
+	p, err := planAttach(f, size, sig)
+	if err != nil {
+		return 0, err
+	}
+	if !p.inPlace() {
+		return 0, ErrNotInPlace
+	}
+	return p.size, p.apply(f)
+}
+
+// AttachCopy is Attach for a file that nobody uses yet: it also does what is
+// not possible in place, and mends a damaged copy of the partition table. An
+// interrupted AttachCopy may leave a file that is no image.
+func AttachCopy(f SyncFile, size int64, sig *Signature) (int64, error) {
+	p, err := planAttach(f, size, sig)
+	if err != nil {
+		return 0, err
+	}
+	return p.size, p.apply(f)
+}
+
+// plan is what is to be written: prepare doesn't touch what the old image
+// refers to, turn makes the new one of it.
+type plan struct {
+	size          int64 // of the new image; what follows is cut off
+	prepare, turn []change
+}
+
+type change struct {
+	off  int64
+	data []byte
+}
+
+// inPlace tells whether turn is one write within one block.
+func (p plan) inPlace() bool {
+	return len(p.turn) == 1 && p.turn[0].off%Grain == 0 && len(p.turn[0].data) <= Grain
+}
+
+func (p plan) apply(f SyncFile) error {
+	if len(p.prepare) > 0 {
+		if err := f.Truncate(p.size); err != nil {
+			return fmt.Errorf("attaching signature: %w", err)
+		}
+	}
+	for _, step := range [][]change{p.prepare, p.turn} {
+		for _, c := range step {
+			if _, err := f.WriteAt(c.data, c.off); err != nil {
+				return fmt.Errorf("attaching signature: %w", err)
+			}
+		}
+		if len(step) == 0 {
+			continue
+		}
+		if err := f.Sync(); err != nil {
+			return fmt.Errorf("attaching signature: %w", err)
+		}
+	}
+	return nil
+}
+
+func planAttach(f SyncFile, size int64, sig *Signature) (plan, error) {
+	im, err := Open(f, size)
+	if err != nil {
+		return plan{}, err
+	}
+	root, err := im.RootHash()
+	if err != nil {
+		return plan{}, fmt.Errorf("attaching signature: %w", err)
+	}
+	if sig == nil || sig.RootHash != root {
+		return plan{}, fmt.Errorf("attaching signature: it is not for the image's root hash %x", root)
+	}
+	text, err := sig.Marshal()
+	if err != nil {
+		return plan{}, err
+	}
+	if im.Signed != nil && int64(len(text)) <= im.Table.Length(*im.Signed) && len(im.Table.Damage) == 0 {
+		return planFill(im, text)
+	}
+	return planAppend(f, im, sig, root)
+}
+
+// planFill puts text into the signature partition that is there. One block is
+// enough if the old text ends in the first one, too.
+func planFill(im *Image, text []byte) (plan, error) {
+	section := im.Section(*im.Signed)
+	old := make([]byte, section.Size())
+	if _, err := section.ReadAt(old, 0); err != nil {
+		return plan{}, fmt.Errorf("reading signature partition: %w", err)
+	}
+	fresh := make([]byte, len(old))
+	copy(fresh, text)
+	at := im.Table.Offset(*im.Signed)
+	if len(fresh) > Grain && bytes.Equal(old[Grain:], fresh[Grain:]) {
+		fresh = fresh[:Grain]
+	}
+	return plan{size: im.Table.Size, turn: []change{{at, fresh}}}, nil
+}
+
+// planAppend adds a signature partition behind the image, and a backup table
+// behind that. The old backup table stays where it is, unused: until the turn
+// it belongs to the image.
+func planAppend(f SyncFile, im *Image, sig *Signature, root RootHash) (plan, error) {
+	room, err := sig.room(root)
+	if err != nil {
+		return plan{}, err
+	}
+	old, sector := im.Table, int64(im.Table.SectorSize)
+	at := roundUp(old.Size)
+	p, err := partition(gpt.Discoverable{Designator: im.Designator, Role: gpt.Signature, Architecture: im.Architecture},
+		gpt.GUID{}, at, int64(len(room)), sector)
+	if err != nil {
+		return plan{}, fmt.Errorf("attaching signature: %w", err)
+	}
+	p.GUID = Seed(root[:16]).Partition(p.Type, 0)
+	t := *old
+	t.Size = roundUp(at + int64(len(room)) + gpt.BackupSize(old.SectorSize))
+	if im.Signed != nil {
+		// It is too small, or the table is damaged: the entry moves.
+		p.Number, p.GUID = im.Signed.Number, im.Signed.GUID
+		t.Partitions = slices.Clone(old.Partitions)
+		i := slices.IndexFunc(t.Partitions, func(q gpt.Partition) bool { return q.Number == p.Number })
+		t.Partitions[i] = p
+	} else {
+		t.Partitions = append(slices.Clone(old.Partitions), p)
+	}
+	primary, backup, err := t.Encode()
+	if err != nil {
+		return plan{}, fmt.Errorf("attaching signature: %w", err)
+	}
+	before := make([]byte, len(primary))
+	if _, err := f.ReadAt(before, 0); err != nil {
+		return plan{}, fmt.Errorf("attaching signature: %w", err)
+	}
+	// Code for starting from old firmware is not ours to remove.
+	copy(primary[:440], before)
+	result := plan{
+		size:    t.Size,
+		prepare: []change{{at, room}, {t.Size - int64(len(backup)), backup}},
+		turn:    []change{{0, primary}},
+	}
+	// Only with the table at its usual place, and the changed entry in the
+	// first block, is one block all that changes.
+	if len(old.Damage) == 0 && bytes.Equal(before[Grain:], primary[Grain:]) {
+		result.turn[0].data = primary[:Grain]
+	}
+	return result, nil
+}
