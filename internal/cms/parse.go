@@ -83,7 +83,9 @@ func parseSignedData(signed cryptobyte.String) (*SignedData, error) {
 		return nil, errors.New("the version is malformed")
 	}
 	if version != 1 {
-		return nil, fmt.Errorf("version %d of signed data: only 1 is accepted", version)
+		// Version 3 comes from signers named by key identifier, which systemd
+		// does not understand.
+		return nil, hint.Wrap(fmt.Errorf("version %d of signed data: only 1 is accepted", version), "sign without -keyid")
 	}
 
 	var algorithms cryptobyte.String
@@ -174,8 +176,7 @@ func (s *SignedData) readSigner(signer cryptobyte.String, declared digest) error
 		return errors.New("the signer's version is malformed")
 	}
 	if version != 1 {
-		return hint.Wrap(fmt.Errorf("version %d of a signer: only 1, which names a certificate by issuer and serial number, is accepted", version),
-			"sign without -keyid")
+		return fmt.Errorf("version %d of a signer: only 1, which names a certificate by issuer and serial number, is accepted", version)
 	}
 	if err := s.readName(&signer); err != nil {
 		return err
