@@ -1,0 +1,141 @@
+package machine
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"inlay/test/debian"
+)
+
+// Where the tools root keeps what a machine under Secure Boot starts with.
+const (
+	firmwareCode      = "/usr/share/OVMF/OVMF_CODE_4M.secboot.fd"
+	firmwareVariables = "/usr/share/OVMF/OVMF_VARS_4M.fd"
+	stub              = "/usr/lib/systemd/boot/efi/linuxx64.efi.stub"
+)
+
+// owner is the GUID that signature lists name as their owner; any will do.
+const owner = "6f0ab0f6-14fb-4dcc-b4d1-46c4f0b64f2c"
+
+// Firmware is what the board of a Secure Boot machine holds: its variable store
+// and the disk that it boots from. Machines work on copies.
+type Firmware struct {
+	Variables, ESP string
+}
+
+// Trust names the certificates (PEM files) that firmware trusts. db's sign boot
+// programs, and become keys of the kernel's platform keyring.
+type Trust struct {
+	PK, KEK string
+	DB      []string
+}
+
+// Variables returns a variable store of OVMF with trust enrolled and Secure
+// Boot on.
+func (trust Trust) Variables(t testing.TB) string {
+	t.Helper()
+	work := t.TempDir()
+	binds := map[string]string{work: "/w"}
+	certificate := func(path string) string {
+		inside := fmt.Sprintf("/certificates/%d.pem", len(binds))
+		for bound, target := range binds {
+			if bound == path {
+				return target
+			}
+		}
+		binds[path] = inside
+		return inside
+	}
+	arguments := []string{
+		"virt-fw-vars", "--input", firmwareVariables, "--output", "/w/variables.fd", "--secure-boot",
+		"--set-pk", owner, certificate(trust.PK), "--add-kek", owner, certificate(trust.KEK),
+	}
+	for _, path := range trust.DB {
+		arguments = append(arguments, "--add-db", owner, certificate(path))
+	}
+	debian.Tools(t).Run(t, binds, arguments...)
+	return filepath.Join(work, "variables.fd")
+}
+
+// UKI is a kernel with its command line in one signed EFI program.
+type UKI struct {
+	// Key and Certificate are PEM files of a signer that db holds.
+	Key, Certificate string
+	// Arguments are added to [DefaultArguments].
+	Arguments []string
+}
+
+// Build returns the path of the EFI program.
+func (u UKI) Build(t testing.TB) string {
+	t.Helper()
+	kernel := debian.NewKernel(t)
+	work := t.TempDir()
+	binds := map[string]string{
+		work: "/w", kernel.Compressed(): "/vmlinuz", u.Key: "/uki.key", u.Certificate: "/uki.pem",
+	}
+	debian.Tools(t).Run(
+		t, binds, "ukify", "build", "--linux=/vmlinuz",
+		"--cmdline="+strings.Join(append(DefaultArguments(), u.Arguments...), " "),
+		"--os-release=ID=debian\nVERSION_ID=13\n", "--uname="+kernel.Version, "--stub="+stub,
+		"--secureboot-private-key=/uki.key", "--secureboot-certificate=/uki.pem",
+		// This signer cannot say whether the kernel inside is signed already.
+		"--signtool=systemd-sbsign", "--no-sign-kernel", "--output=/w/uki.efi",
+	)
+	return filepath.Join(work, "uki.efi")
+}
+
+// fallbackLoader is what firmware starts from a disk without a boot entry.
+const fallbackLoader = "/EFI/BOOT/BOOTX64.EFI"
+
+// BootDisk returns a disk that firmware boots program from.
+func BootDisk(t testing.TB, program string) string {
+	t.Helper()
+	return ESP(t, map[string]string{fallbackLoader: program})
+}
+
+// espSize holds a dozen kernels' worth of files.
+const espSize = 128 << 20
+
+// ESP returns an EFI system partition (FAT, without a partition table around
+// it) that holds files: path inside → path on the host.
+func ESP(t testing.TB, files map[string]string) string {
+	t.Helper()
+	work := t.TempDir()
+	image := filepath.Join(work, "esp.img")
+	if err := os.WriteFile(image, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(image, espSize); err != nil {
+		t.Fatal(err)
+	}
+	tools := debian.Tools(t)
+	binds := map[string]string{work: "/w"}
+	tools.Run(t, binds, "mformat", "-i", "/w/esp.img", "-F", "::")
+	made := map[string]bool{"/": true}
+	for _, inside := range slices.Sorted(maps.Keys(files)) {
+		for _, folder := range parents(inside) {
+			if !made[folder] {
+				made[folder] = true
+				tools.Run(t, binds, "mmd", "-i", "/w/esp.img", "::"+folder)
+			}
+		}
+		tools.Run(t, map[string]string{work: "/w", files[inside]: "/file"},
+			"mcopy", "-i", "/w/esp.img", "/file", "::"+inside)
+	}
+	return image
+}
+
+// parents returns the folders above an absolute path, the highest first.
+func parents(path string) []string {
+	var folders []string
+	for folder := filepath.Dir(path); folder != "/"; folder = filepath.Dir(folder) {
+		folders = append(folders, folder)
+	}
+	slices.Reverse(folders)
+	return folders
+}

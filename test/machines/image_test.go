@@ -1,0 +1,116 @@
+//go:build machines
+
+package machines_test
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"inlay/test/debian"
+)
+
+// The extension that all images hold.
+const (
+	extensionName = "hello"
+	// contentPath is a file of the extension that no Debian system has.
+	contentPath = "usr/share/inlay-test/content"
+	contentText = "content of the extension"
+)
+
+// builder makes a signed extension image out of a folder, at the path given.
+type builder func(t *testing.T, tree, image string, signer keyPair)
+
+// buildImage builds the test's extension with the key pair and returns the image.
+func buildImage(t *testing.T, build builder, signer keyPair) string {
+	t.Helper()
+	tree := t.TempDir()
+	writeFile(t, filepath.Join(tree, contentPath), contentText+"\n")
+	// Enough data for a hash tree of more than one block.
+	blob := bytes.Repeat([]byte("some data of the extension, line by line\n"), 20_000)
+	writeFile(t, filepath.Join(tree, "usr/share/inlay-test/blob"), string(blob))
+	image := filepath.Join(t.TempDir(), extensionName+".sysext.raw")
+	build(t, tree, image, signer)
+	return image
+}
+
+// withInlay builds with the program that this project is about.
+func withInlay(t *testing.T, tree, image string, signer keyPair) {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), inlay(t), "build", extensionName, "dir:"+tree,
+		"--private-key", signer.key, "--certificate", signer.certificate, "--output", filepath.Dir(image))
+	if output, err := command.CombinedOutput(); err != nil {
+		t.Fatalf("%q: %v\n%s", command.Args, err, output)
+	}
+}
+
+// withRepart builds with systemd's own tool: the control that shows that a
+// machine which refuses our image would take a good one.
+func withRepart(t *testing.T, tree, image string, signer keyPair) {
+	t.Helper()
+	release := filepath.Join(tree, "usr/lib/extension-release.d/extension-release."+extensionName)
+	writeFile(t, release, "ID=_any\n")
+	binds := map[string]string{
+		tree: "/tree", filepath.Dir(image): "/out", signer.key: "/db.key", signer.certificate: "/db.pem",
+	}
+	debian.Tools(t).Run(t, binds, "systemd-repart", "--make-ddi=sysext", "--private-key=/db.key",
+		"--certificate=/db.pem", "--copy-source=/tree", "/out/"+filepath.Base(image))
+}
+
+// inlayBinary is built once for all tests; see TestMain.
+var inlayBinary = struct {
+	once   sync.Once
+	folder string
+	err    error
+	output []byte
+}{}
+
+// inlay returns the path of the program under test, built from this module.
+func inlay(t *testing.T) string {
+	t.Helper()
+	b := &inlayBinary
+	path := filepath.Join(b.folder, "inlay")
+	b.once.Do(func() {
+		command := exec.CommandContext(t.Context(), "go", "build", "-o", path, "inlay/cmd/inlay")
+		command.Env = append(os.Environ(), "CGO_ENABLED=0")
+		b.output, b.err = command.CombinedOutput()
+	})
+	if b.err != nil {
+		t.Fatalf("building inlay: %v\n%s", b.err, b.output)
+	}
+	return path
+}
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		folder, err := os.MkdirTemp("", "inlay-machines-")
+		if err != nil {
+			panic(err)
+		}
+		defer os.RemoveAll(folder)
+		inlayBinary.folder = folder
+		return m.Run()
+	}())
+}
+
+func writeFile(t *testing.T, path, content string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// contentWord is contentText as the guest reports it: values have no spaces.
+func contentWord() string { return strings.ReplaceAll(contentText, " ", "-") }
+
+// builders are the tools whose images every machine is given, by name.
+func builders() map[string]builder {
+	return map[string]builder{"repart": withRepart}
+}

@@ -1,0 +1,71 @@
+//go:build machines
+
+package machines_test
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// keyPair is a private key and its certificate, as PEM files.
+type keyPair struct{ key, certificate string }
+
+// algorithms are the kinds of keys that extensions may be signed with.
+func algorithms() map[string]func() (crypto.Signer, error) {
+	return map[string]func() (crypto.Signer, error){
+		"rsa2048": func() (crypto.Signer, error) { return rsa.GenerateKey(rand.Reader, 2048) },
+		"rsa4096": func() (crypto.Signer, error) { return rsa.GenerateKey(rand.Reader, 4096) },
+		"p256":    func() (crypto.Signer, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) },
+		"p384":    func() (crypto.Signer, error) { return ecdsa.GenerateKey(elliptic.P384(), rand.Reader) },
+	}
+}
+
+// newKeyPair makes a key of the algorithm and a self-signed certificate for it.
+func newKeyPair(t *testing.T, name, algorithm string) keyPair {
+	t.Helper()
+	signer, err := algorithms()[algorithm]()
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()),
+		Subject:      pkix.Name{CommonName: "inlay test " + name},
+		// The emulated clock may be a little off.
+		NotBefore:             time.Now().Add(-24 * time.Hour),
+		NotAfter:              time.Now().Add(30 * 24 * time.Hour),
+		KeyUsage:              x509.KeyUsageDigitalSignature,
+		BasicConstraintsValid: true,
+	}
+	certificate, err := x509.CreateCertificate(rand.Reader, template, template, signer.Public(), signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := x509.MarshalPKCS8PrivateKey(signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	pair := keyPair{filepath.Join(folder, name+".key"), filepath.Join(folder, name+".pem")}
+	writePEM(t, pair.key, "PRIVATE KEY", key)
+	writePEM(t, pair.certificate, "CERTIFICATE", certificate)
+	return pair
+}
+
+func writePEM(t *testing.T, path, kind string, content []byte) {
+	t.Helper()
+	text := pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: content})
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
