@@ -105,18 +105,19 @@ func planAttach(f SyncFile, size int64, sig *Signature) (plan, error) {
 	if err != nil {
 		return plan{}, err
 	}
-	if im.Signed != nil && int64(len(text)) <= im.Table.Length(*im.Signed) && len(im.Table.Damage) == 0 {
-		return planFill(im, text)
+	fits := im.Signed != nil && im.Table.Length(*im.Signed) <= maxSignature && int64(len(text)) <= im.Table.Length(*im.Signed)
+	if fits && len(im.Table.Damage) == 0 {
+		return planFill(im, size, text)
 	}
 	return planAppend(f, im, sig, root)
 }
 
 // planFill puts text into the signature partition that is there. One block is
 // enough if the old text ends in the first one, too.
-func planFill(im *Image, text []byte) (plan, error) {
+func planFill(im *Image, size int64, text []byte) (plan, error) {
 	section := im.Section(*im.Signed)
-	old := make([]byte, section.Size())
-	if _, err := section.ReadAt(old, 0); err != nil {
+	old, err := readFirst(section, int(section.Size()))
+	if err != nil {
 		return plan{}, fmt.Errorf("reading signature partition: %w", err)
 	}
 	fresh := make([]byte, len(old))
@@ -125,7 +126,7 @@ func planFill(im *Image, text []byte) (plan, error) {
 	if len(fresh) > Grain && bytes.Equal(old[Grain:], fresh[Grain:]) {
 		fresh = fresh[:Grain]
 	}
-	return plan{size: im.Table.Size, turn: []change{{at, fresh}}}, nil
+	return plan{size: size, turn: []change{{at, fresh}}}, nil
 }
 
 // planAppend adds a signature partition behind the image, and a backup table
@@ -159,8 +160,8 @@ func planAppend(f SyncFile, im *Image, sig *Signature, root RootHash) (plan, err
 	if err != nil {
 		return plan{}, fmt.Errorf("attaching signature: %w", err)
 	}
-	before := make([]byte, len(primary))
-	if _, err := f.ReadAt(before, 0); err != nil {
+	before, err := readFirst(f, len(primary))
+	if err != nil {
 		return plan{}, fmt.Errorf("attaching signature: %w", err)
 	}
 	// Code for starting from old firmware is not ours to remove.

@@ -1,11 +1,9 @@
 package ddi
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 
 	"inlay/internal/gpt"
 	"inlay/internal/verity"
@@ -169,8 +167,8 @@ func (im *Image) readVerity() (s verity.Superblock, root RootHash, err error) {
 		return s, root, ErrNoVerity
 	}
 	hash, data := im.Section(*im.Verity), im.FileSystem()
-	b := make([]byte, verity.SuperblockSize)
-	if _, err := hash.ReadAt(b, 0); err != nil {
+	b, err := readFirst(hash, verity.SuperblockSize)
+	if err != nil {
 		return s, root, fmt.Errorf("reading verity superblock: %w", err)
 	}
 	if s, err = verity.ParseSuperblock(b); err != nil {
@@ -196,9 +194,21 @@ func (im *Image) readSignature() (*Signature, error) {
 	if section.Size() > maxSignature {
 		return nil, fmt.Errorf("signature partition has %d bytes, at most %d are allowed", section.Size(), maxSignature)
 	}
-	b := make([]byte, section.Size())
-	if n, err := section.ReadAt(b, 0); n < len(b) {
-		return nil, fmt.Errorf("reading signature partition: %w", cmp.Or(err, io.ErrUnexpectedEOF))
+	b, err := readFirst(section, int(section.Size()))
+	if err != nil {
+		return nil, fmt.Errorf("reading signature partition: %w", err)
 	}
-	return ParseSignature(slices.Clip(b))
+	return ParseSignature(b)
+}
+
+// readFirst reads the first n bytes of r, all of them.
+func readFirst(r io.ReaderAt, n int) ([]byte, error) {
+	b := make([]byte, n)
+	if got, err := r.ReadAt(b, 0); got < n {
+		if err == nil || errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		return nil, err
+	}
+	return b, nil
 }

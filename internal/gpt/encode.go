@@ -18,7 +18,7 @@ func (t *Table) Encode() (primary, backup []byte, err error) {
 	}
 	sector := uint64(t.SectorSize)
 	arraySectors := uint64(entryCount*entrySize) / sector
-	if t.Size%int64(sector) != 0 || uint64(t.Size)/sector < 2*arraySectors+4 {
+	if t.Size < 0 || t.Size%int64(sector) != 0 || uint64(t.Size)/sector < 2*arraySectors+4 {
 		return nil, nil, fmt.Errorf("encoding partition table: a disk of %d bytes does not hold it", t.Size)
 	}
 	last := uint64(t.Size)/sector - 1

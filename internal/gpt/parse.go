@@ -136,8 +136,11 @@ func (d disk) primary() (contents, error) {
 	if c.entries < 2 || c.entries+d.arraySectors(c.count) > c.first {
 		return c, fmt.Errorf("entries at sector %d are not between the header and the first usable sector %d", c.entries, c.first)
 	}
-	if c.other <= c.last || c.other >= d.sectors {
-		return c, fmt.Errorf("backup header at sector %d of %d, last usable sector %d", c.other, d.sectors, c.last)
+	if c.other >= d.sectors {
+		return c, fmt.Errorf("backup header is in sector %d, but there are only %d sectors: the file is cut short", c.other, d.sectors)
+	}
+	if c.other <= c.last {
+		return c, fmt.Errorf("backup header in sector %d is among the usable sectors up to %d", c.other, c.last)
 	}
 	return c, nil
 }

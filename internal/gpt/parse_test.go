@@ -1,0 +1,181 @@
+package gpt_test
+
+import (
+	"encoding/binary"
+	"errors"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"inlay/internal/gpt"
+)
+
+// le64 returns a change that sets the 64-bit field at off.
+func le64(off int, v uint64) func([]byte) {
+	return func(b []byte) { binary.LittleEndian.PutUint64(b[off:], v) }
+}
+
+func le32(off int, v uint32) func([]byte) {
+	return func(b []byte) { binary.LittleEndian.PutUint32(b[off:], v) }
+}
+
+func TestParseHostile(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		change func(editor)
+		want   string
+	}{
+		"both checksums":       {func(e editor) { e.both(le64(40, 35)); e.header(false)[40]++; e.header(true)[40]++ }, "checksum of the header"},
+		"both entry checksums": {func(e editor) { e.entries(false)[60]++; e.entries(true)[60]++ }, "checksum of the entries"},
+		"revision":             {func(e editor) { e.both(le32(8, 0x20000)) }, "revision 0x00020000"},
+		"huge header":          {func(e editor) { e.both(le32(12, math.MaxUint32)) }, "header of 4294967295 bytes"},
+		"small header":         {func(e editor) { e.both(le32(12, 16)) }, "header of 16 bytes"},
+		"reserved":             {func(e editor) { e.both(le32(20, 1)) }, "reserved part"},
+		"behind the header":    {func(e editor) { e.both(func(h []byte) { h[511] = 1 }) }, "reserved part"},
+		"huge count":           {func(e editor) { e.both(le32(80, math.MaxUint32)) }, "4294967295 entries"},
+		"count over the limit": {func(e editor) { e.both(le32(80, 1025)) }, "1025 entries"},
+		"no entries":           {func(e editor) { e.both(le32(80, 0)) }, "0 entries"},
+		"small entries":        {func(e editor) { e.both(le32(84, 64)) }, "entries of 64 bytes"},
+		"huge entries":         {func(e editor) { e.both(le32(84, 1<<31)) }, "entries of 2147483648 bytes"},
+		"entries in the MBR":   {func(e editor) { e.both(le64(72, 0)) }, "checksum of the entries"},
+		"entries far out":      {func(e editor) { e.both(le64(72, math.MaxUint64)) }, "entries at sector 18446744073709551615"},
+		"entries at the end":   {func(e editor) { e.both(le64(72, 2040)) }, "entries at sector 2040"},
+		"misplaced header":     {func(e editor) { e.both(le64(24, 5)) }, "header of sector 5"},
+		"usable beyond":        {func(e editor) { e.both(le64(48, 1<<40)) }, "usable sectors 34 to 1099511627776"},
+		"usable backwards":     {func(e editor) { e.both(le64(40, 2015)) }, "usable sectors 2015 to 2014"},
+		"usable from 0":        {func(e editor) { e.both(le64(40, 0)); e.m[len(e.m)-512] = 0 }, "not between the header and the first usable sector 0"},
+		"overlap":              {func(e editor) { e.entry(1, le64(40, 160)) }, "partitions 1 and 2 overlap at sector 160"},
+		"contained":            {func(e editor) { e.entry(7, func(b []byte) { le64(32, 90)(b); le64(40, 91)(b) }) }, "partitions 1 and 7 overlap at sector 90"},
+		"out of bounds":        {func(e editor) { e.entry(2, le64(40, 2015)) }, "leaves the usable sectors"},
+		"wrap around":          {func(e editor) { e.entry(2, le64(40, math.MaxUint64)) }, "leaves the usable sectors"},
+		"before the start":     {func(e editor) { e.entry(1, le64(32, 2)) }, "leaves the usable sectors"},
+		"backwards":            {func(e editor) { e.entry(1, le64(40, 79)) }, "before it begins"},
+		"same GUID":            {func(e editor) { e.entry(2, func(b []byte) { clear(b[16:32]); b[19] = 11 }) }, "same GUID 0b000000"},
+		"no GUID":              {func(e editor) { e.entry(2, func(b []byte) { clear(b[16:32]) }) }, "partition 2 has no GUID"},
+		"two sector sizes":     {func(e editor) { copy(e.m[2048:], "EFI PART") }, "sectors of 512 and of 2048 bytes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := newDisk(t, 512)
+			test.change(editor{m})
+			_, err := gpt.Parse(m, m.size())
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error %v, want %q", err, test.want)
+			}
+		})
+	}
+}
+
+func TestParseDamage(t *testing.T) {
+	t.Parallel()
+	last := len(newDisk(t, 512)) - 512
+	for name, test := range map[string]struct {
+		change     func(editor)
+		part, want string
+	}{
+		"primary header":    {func(e editor) { e.m[600]++ }, "primary table", "checksum of the header"},
+		"primary gone":      {func(e editor) { clear(e.m[512 : 34*512]) }, "primary table", "no header"},
+		"primary entries":   {func(e editor) { e.m[1030]++ }, "primary table", "checksum of the entries"},
+		"backup far away":   {func(e editor) { le64(32, 1<<50)(e.header(false)); e.seal() }, "primary table", "cut short"},
+		"backup inside":     {func(e editor) { le64(32, 100)(e.header(false)); e.seal() }, "primary table", "among the usable sectors"},
+		"first in entries":  {func(e editor) { le64(40, 30)(e.header(false)); e.seal() }, "primary table", "not between"},
+		"backup header":     {func(e editor) { e.m[last+80]++ }, "backup table", "checksum of the header"},
+		"backup gone":       {func(e editor) { clear(e.m[last:]) }, "backup table", "no header"},
+		"backup entries":    {func(e editor) { e.m[last-100]++ }, "backup table", "checksum of the entries"},
+		"primary elsewhere": {func(e editor) { le64(32, 2)(e.header(true)); e.seal() }, "backup table", "primary header at sector 2"},
+		"entries elsewhere": {func(e editor) { le64(72, 2)(e.header(true)); e.seal() }, "backup table", "not between"},
+		"other disk GUID":   {func(e editor) { e.header(true)[56]++; e.seal() }, "backup table", "other things"},
+		"other partition":   {func(e editor) { e.entries(true)[48]++; e.seal() }, "backup table", "other things"},
+		"other label":       {func(e editor) { e.entries(true)[56]++; e.seal() }, "backup table", "other things"},
+		"no MBR":            {func(e editor) { clear(e.m[:512]) }, "protective MBR", "no signature"},
+		"MBR of another":    {func(e editor) { e.m[446+4] = 0x83 }, "protective MBR", "does not protect"},
+		"MBR from 2":        {func(e editor) { e.m[446+8] = 2 }, "protective MBR", "does not protect"},
+		"hybrid MBR":        {func(e editor) { e.m[446+16+4] = 0x83 }, "protective MBR", "more than"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			want, err := gpt.Parse(newDisk(t, 512), 1<<20)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m := newDisk(t, 512)
+			test.change(editor{m})
+			got, err := gpt.Parse(m, m.size())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(got.Damage) != 1 || got.Damage[0].Part != test.part || !strings.Contains(got.Damage[0].String(), test.want) {
+				t.Errorf("damage %v, want %s: %s", got.Damage, test.part, test.want)
+			}
+			got.Damage = nil
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("the sound copy does not count: %s", diff)
+			}
+		})
+	}
+}
+
+func TestParseNoTable(t *testing.T) {
+	t.Parallel()
+	for name, m := range map[string]memory{
+		"empty": {}, "one sector": make(memory, 512), "small": make(memory, 1535), "zeros": make(memory, 1<<20),
+	} {
+		if _, err := gpt.Parse(m, m.size()); !errors.Is(err, gpt.ErrNoTable) {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+}
+
+func TestParseTruncated(t *testing.T) {
+	t.Parallel()
+	whole := newDisk(t, 512)
+	for n := 0; n < len(whole); n += 512 {
+		m := whole[:n]
+		if _, err := gpt.Parse(m, m.size()); err == nil {
+			t.Fatalf("%d bytes are taken for the whole image", n)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for sector := gpt.MinSectorSize; sector <= gpt.MaxSectorSize; sector *= 2 {
+		f.Add([]byte(newDisk(f, sector))[:64<<10])
+		tab := table(sector)
+		tab.Size, tab.Partitions = 64<<10, tab.Partitions[:0]
+		m := make(memory, tab.Size)
+		if err := tab.Write(m); err != nil {
+			f.Fatal(err)
+		}
+		f.Add([]byte(m))
+		clear(m[:8192])
+		f.Add([]byte(m))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		got, err := gpt.Parse(memory(b), int64(len(b)))
+		if err != nil {
+			return
+		}
+		if got.Size > int64(len(b)) {
+			t.Fatalf("a table of %d bytes in a file of %d", got.Size, len(b))
+		}
+		for _, p := range got.Partitions {
+			if got.Offset(p) < 0 || got.Length(p) <= 0 || got.Offset(p)+got.Length(p) > got.Size {
+				t.Fatalf("partition %+v is not in the image", p)
+			}
+		}
+		got.Damage = nil
+		again := make(memory, got.Size)
+		if err := got.Write(again); err != nil {
+			return // more entries, or a table at another place, than Encode makes
+		}
+		back, err := gpt.Parse(again, again.size())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(got, back); diff != "" {
+			t.Fatal(diff)
+		}
+	})
+}
