@@ -1,0 +1,67 @@
+package source
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+
+	"inlay/internal/hint"
+)
+
+// maxWindow bounds the memory that a zstd stream may ask for. 128 MiB is what
+// the zstd program itself accepts without being told otherwise.
+const maxWindow = 128 << 20
+
+// compression is told from a stream's first bytes: media types lie, and
+// archives have none.
+type compression int
+
+const (
+	plain compression = iota
+	gzipped
+	zstandard
+)
+
+// magicLen is how many leading bytes detectCompression wants to see.
+const magicLen = 6
+
+// detectCompression looks at the first bytes of a stream. Compressions that
+// inlay does not read are refused by name.
+func detectCompression(head []byte) (compression, error) {
+	switch {
+	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
+		return gzipped, nil
+	case bytes.HasPrefix(head, []byte{0x28, 0xb5, 0x2f, 0xfd}):
+		return zstandard, nil
+	case len(head) >= 4 && head[0]&0xf0 == 0x50 && bytes.Equal(head[1:4], []byte{0x2a, 0x4d, 0x18}):
+		return zstandard, nil // a skippable frame, as zstd:chunked begins with
+	}
+	for magic, name := range map[string]string{"\xfd7zXZ\x00": "xz", "BZh": "bzip2", "\x04\x22\x4d\x18": "lz4"} {
+		if bytes.HasPrefix(head, []byte(magic)) {
+			return plain, hint.Wrap(fmt.Errorf("the compression %s is not read", name),
+				"recompress it with gzip or zstd, or unpack it to a plain tar")
+		}
+	}
+	return plain, nil
+}
+
+// inflate returns the uncompressed form of r. The reader must be closed.
+func inflate(r io.Reader, c compression) (io.ReadCloser, error) {
+	switch c {
+	case gzipped:
+		// The decoder is fastest on a bufio.Reader, which it knows.
+		return gzip.NewReader(bufio.NewReaderSize(r, 64<<10))
+	case zstandard:
+		d, err := zstd.NewReader(r, zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderConcurrency(2), zstd.WithDecoderLowmem(true))
+		if err != nil {
+			return nil, err
+		}
+		return d.IOReadCloser(), nil
+	default:
+		return io.NopCloser(r), nil
+	}
+}
