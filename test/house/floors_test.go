@@ -31,7 +31,7 @@ func floors() map[string]floor {
 		"extension": domain, "source": domain, "stage": domain, "tree": domain, "keys": domain, "trust": domain,
 		"store": domain, "fetch": domain, "bootstate": domain, "config": domain,
 
-		"build": service, "node": service, "layer": service, "boot": service,
+		"build": service, "inspect": service, "sign": service, "node": service, "layer": service, "boot": service,
 		"media": service, "bundle": service,
 
 		"cli": face,
@@ -169,6 +169,9 @@ func walls() map[string]wall {
 		"the domain imports the face":         {in("keys"), in("cli"), false, true},
 		"the domain's test climbs":            {in("keys"), in("build"), true, true},
 		"a service imports a service":         {in("build"), in("node"), false, true},
+		"signing builds":                      {in("sign"), in("build"), false, true},
+		"building signs":                      {in("build"), in("sign"), false, true},
+		"the domain inspects":                 {in("keys"), in("inspect"), false, true},
 		"a service imports the face":          {in("build"), in("cli"), false, true},
 		"a service uses the domain":           {in("build"), in("source"), false, false},
 		"the face uses a service":             {in("cli"), in("build"), false, false},
