@@ -22,6 +22,8 @@ type listed struct {
 	ImportPath   string
 	Dir          string
 	GoFiles      []string
+	TestGoFiles  []string
+	XTestGoFiles []string
 	Imports      []string
 	TestImports  []string
 	XTestImports []string
@@ -55,7 +57,7 @@ func run(t testing.TB, dir string, args ...string) []byte {
 func packages(t testing.TB) []listed {
 	t.Helper()
 	out := run(t, root(t), "go", "list", "-tags", "machines",
-		"-json=ImportPath,Dir,GoFiles,Imports,TestImports,XTestImports", "./...")
+		"-json=ImportPath,Dir,GoFiles,TestGoFiles,XTestGoFiles,Imports,TestImports,XTestImports", "./...")
 	var all []listed
 	for d := json.NewDecoder(bytes.NewReader(out)); ; {
 		var p listed
