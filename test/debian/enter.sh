@@ -17,14 +17,14 @@ mount -t tmpfs tmpfs "$top/tmp"
 mkdir "$top/run/lock"
 
 while [ "$1" != -- ]; do
-	if [ -d "$1" ]; then
-		mkdir -p "$top$2"
-	else
-		mkdir -p "$(dirname "$top$2")"
-		: >>"$top$2"
-	fi
-	mount --rbind "$1" "$top$2"
-	shift 2
+  if [ -d "$1" ]; then
+    mkdir -p "$top$2"
+  else
+    mkdir -p "$(dirname "$top$2")"
+    : >>"$top$2"
+  fi
+  mount --rbind "$1" "$top$2"
+  shift 2
 done
 shift
 

@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"context"
 	_ "embed" // the guest's PID 1 and the script that picks modules
 	"errors"
 	"fmt"
@@ -29,7 +30,7 @@ func Ext4(t testing.TB, folder string) string {
 		t.Fatal(err)
 	}
 	image.Close()
-	if err := makeExt4(need.Tool(t, "mkfs.ext4", "e2fsprogs"), folder, image.Name()); err != nil {
+	if err := makeExt4(t.Context(), need.Tool(t, "mkfs.ext4", "e2fsprogs"), folder, image.Name()); err != nil {
 		t.Fatal(err)
 	}
 	return image.Name()
@@ -38,7 +39,7 @@ func Ext4(t testing.TB, folder string) string {
 // slack is the free room of an image, for its own tables and what a test writes.
 const slack = 64 << 20
 
-func makeExt4(mkfs, folder, image string) error {
+func makeExt4(ctx context.Context, mkfs, folder, image string) error {
 	var size int64
 	err := filepath.WalkDir(folder, func(_ string, entry fs.DirEntry, err error) error {
 		if err != nil {
@@ -62,7 +63,7 @@ func makeExt4(mkfs, folder, image string) error {
 	if err := errors.Join(file.Truncate(size+size/8+slack), file.Close()); err != nil {
 		return err
 	}
-	command := exec.Command(mkfs, "-q", "-F", "-d", folder, "-m", "0",
+	command := exec.CommandContext(ctx, mkfs, "-q", "-F", "-d", folder, "-m", "0",
 		"-O", "^has_journal", "-E", "lazy_itable_init=1,nodiscard", image)
 	if output, err := command.CombinedOutput(); err != nil {
 		return fmt.Errorf("making %q: %w\n%s", image, err, output)
@@ -83,7 +84,8 @@ func RootImage(t testing.TB) string {
 	const name = "root.ext4"
 	folder := debian.Cached(t, "machine", key, func(folder string) error {
 		root := filepath.Join(folder, "root")
-		if output, err := exec.Command("cp", "-a", "--reflink=auto", system.Folder(), root).CombinedOutput(); err != nil {
+		copying := exec.CommandContext(t.Context(), "cp", "-a", "--reflink=auto", system.Folder(), root)
+		if output, err := copying.CombinedOutput(); err != nil {
 			return fmt.Errorf("copying the system: %w\n%s", err, output)
 		}
 		for _, sub := range []string{"payload", "etc/verity.d", "var/lib/extensions", "var/lib/confexts"} {
@@ -99,7 +101,7 @@ func RootImage(t testing.TB) string {
 		if output, err := command.CombinedOutput(); err != nil {
 			return fmt.Errorf("adding the kernel's modules: %w\n%s", err, output)
 		}
-		if err := makeExt4(mkfs, root, filepath.Join(folder, name)); err != nil {
+		if err := makeExt4(t.Context(), mkfs, root, filepath.Join(folder, name)); err != nil {
 			return err
 		}
 		return os.RemoveAll(root)

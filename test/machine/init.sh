@@ -13,12 +13,12 @@ mkdir -p /run/lock
 
 # mark WORD: one step is reached.
 mark() {
-	echo "MARK $*" | tee /dev/ttyS1
+  echo "MARK $*" | tee /dev/ttyS1
 }
 
 # result NAME KEY=VALUE...: what a case gave; values have no spaces.
 result() {
-	echo "CASE $1: $2" | tee /dev/ttyS1
+  echo "CASE $1: $2" | tee /dev/ttyS1
 }
 
 mark up
@@ -27,13 +27,13 @@ modprobe -a virtio_blk loop dm_mod dm_verity erofs squashfs overlay
 mount --make-rshared /
 
 for block in /sys/block/vd*; do
-	[ "$(cat "$block/serial")" = payload ] && mount -o ro "/dev/${block##*/}" /payload
+  [ "$(cat "$block/serial")" = payload ] && mount -o ro "/dev/${block##*/}" /payload
 done
 if [ -e /payload/run.sh ]; then
-	(. /payload/run.sh)
-	status=$?
+  (. /payload/run.sh)
+  status=$?
 else
-	status=nothing
+  status=nothing
 fi
 
 # What the kernel complained of, for whoever reads the log.

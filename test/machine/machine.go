@@ -12,7 +12,6 @@ package machine
 import (
 	"context"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -89,8 +88,8 @@ func Start(t testing.TB, m Machine) *Running {
 	t.Helper()
 	tools := debian.Tools(t)
 	arguments, binds := m.qemu(t)
-	log := filepath.Join(logFolder(t), "serial.log")
-	file, err := os.Create(log)
+	// Kept with the test's artifacts; a test may boot several machines.
+	file, err := os.CreateTemp(t.ArtifactDir(), "serial-*.log")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,6 +121,7 @@ func Start(t testing.TB, m Machine) *Running {
 		cancel()
 	})
 
+	log := file.Name()
 	running := &Running{serial: lines, log: log}
 	running.stop = func() {
 		timer.Stop()
@@ -179,14 +179,4 @@ func pipe(t testing.TB) (out, in *os.File) {
 		t.Fatal(err)
 	}
 	return out, in
-}
-
-// logFolder is a new folder below the test's artifacts: a test may boot twice.
-func logFolder(t testing.TB) string {
-	t.Helper()
-	folder, err := os.MkdirTemp(t.ArtifactDir(), "machine-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return folder
 }

@@ -9,9 +9,9 @@ target=/image/usr/lib/modules/$version
 mkdir -p "$target"
 cp -a "/kernel/modules.builtin" "/kernel/modules.builtin.modinfo" "/kernel/modules.order" "$target"
 for module in "$@"; do
-	modprobe --set-version "$version" --show-depends "$module"
+  modprobe --set-version "$version" --show-depends "$module"
 done | sed -n 's/^insmod [^ ]*\/kernel\/\([^ ]*\)\.xz.*/\1/p' | sort -u | while read -r file; do
-	mkdir -p "$target/kernel/$(dirname "$file")"
-	xz -dc "/kernel/kernel/$file.xz" >"$target/kernel/$file"
+  mkdir -p "$target/kernel/$(dirname "$file")"
+  xz -dc "/kernel/kernel/$file.xz" >"$target/kernel/$file"
 done
 depmod --basedir /image "$version"

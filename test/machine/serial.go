@@ -196,7 +196,7 @@ func (s *serial) results() *Results {
 			continue
 		}
 		values := map[string]string{}
-		for _, field := range strings.Fields(rest) {
+		for field := range strings.FieldsSeq(rest) {
 			key, value, _ := strings.Cut(field, "=")
 			values[key] = value
 		}

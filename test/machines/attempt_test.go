@@ -5,8 +5,10 @@ package machines_test
 import (
 	_ "embed" // guest.sh
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -86,9 +88,9 @@ func (o outcome) values() map[string]string {
 // check compares the guest's reports with what is expected, a subtest for each.
 func check(t *testing.T, results *machine.Results, want map[string]outcome) {
 	t.Helper()
-	for name, outcome := range want {
+	for _, name := range slices.Sorted(maps.Keys(want)) {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(outcome.values(), results.Case(t, name)); diff != "" {
+			if diff := cmp.Diff(want[name].values(), results.Case(t, name)); diff != "" {
 				t.Errorf("the machine reports (-want +got):\n%s", diff)
 			}
 		})

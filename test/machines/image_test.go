@@ -110,7 +110,13 @@ func writeFile(t *testing.T, path, content string) {
 // contentWord is contentText as the guest reports it: values have no spaces.
 func contentWord() string { return strings.ReplaceAll(contentText, " ", "-") }
 
-// builders are the tools whose images every machine is given, by name.
-func builders() map[string]builder {
-	return map[string]builder{"repart": withRepart}
+// tool is one that makes images.
+type tool struct {
+	name  string
+	build builder
+}
+
+// tools are those whose images every machine is given.
+func tools() []tool {
+	return []tool{{"repart", withRepart}}
 }

@@ -11,6 +11,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -22,19 +23,26 @@ import (
 type keyPair struct{ key, certificate string }
 
 // algorithms are the kinds of keys that extensions may be signed with.
-func algorithms() map[string]func() (crypto.Signer, error) {
-	return map[string]func() (crypto.Signer, error){
-		"rsa2048": func() (crypto.Signer, error) { return rsa.GenerateKey(rand.Reader, 2048) },
-		"rsa4096": func() (crypto.Signer, error) { return rsa.GenerateKey(rand.Reader, 4096) },
-		"p256":    func() (crypto.Signer, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) },
-		"p384":    func() (crypto.Signer, error) { return ecdsa.GenerateKey(elliptic.P384(), rand.Reader) },
+func algorithms() []string { return []string{"rsa2048", "rsa4096", "p256", "p384"} }
+
+func generate(algorithm string) (crypto.Signer, error) {
+	switch algorithm {
+	case "rsa2048":
+		return rsa.GenerateKey(rand.Reader, 2048)
+	case "rsa4096":
+		return rsa.GenerateKey(rand.Reader, 4096)
+	case "p256":
+		return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	case "p384":
+		return ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
 	}
+	return nil, fmt.Errorf("unknown algorithm %q", algorithm)
 }
 
 // newKeyPair makes a key of the algorithm and a self-signed certificate for it.
 func newKeyPair(t *testing.T, name, algorithm string) keyPair {
 	t.Helper()
-	signer, err := algorithms()[algorithm]()
+	signer, err := generate(algorithm)
 	if err != nil {
 		t.Fatal(err)
 	}

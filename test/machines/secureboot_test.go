@@ -14,6 +14,7 @@ import (
 // certificates in db alone and systemd's own check switched off: the kernel's
 // platform keyring decides, and so whether our PKCS#7 is right.
 func TestKernelAcceptsOurSignature(t *testing.T) {
+	t.Parallel()
 	platform := map[string]keyPair{}
 	for _, name := range []string{"PK", "KEK", "db"} {
 		platform[name] = newKeyPair(t, name, "rsa2048")
@@ -33,12 +34,12 @@ func TestKernelAcceptsOurSignature(t *testing.T) {
 		` lockdown=$(sed 's/.*\[\(.*\)\].*/\1/' /sys/kernel/security/lockdown) certificates=$(ls /etc/verity.d | wc -l)"`)
 
 	want := map[string]outcome{}
-	for algorithm := range algorithms() {
+	for _, algorithm := range algorithms() {
 		signer := newKeyPair(t, algorithm, algorithm)
 		trust.DB = append(trust.DB, signer.certificate)
-		for tool, build := range builders() {
-			name := tool + "-" + algorithm
-			p.add(name+".raw", buildImage(t, build, signer))
+		for _, tool := range tools() {
+			name := tool.name + "-" + algorithm
+			p.add(name+".raw", buildImage(t, tool.build, signer))
 			p.run("attempt", name, name+".raw")
 			want[name] = outcome{merged: true, byKernel: true}
 		}
@@ -46,9 +47,9 @@ func TestKernelAcceptsOurSignature(t *testing.T) {
 	foreign := newKeyPair(t, "foreign", "rsa2048")
 	p.add("foreign.pem", foreign.certificate)
 	p.run("trust foreign.pem") // would do if systemd itself checked
-	for tool, build := range builders() {
-		name := tool + "-foreign-key"
-		p.add(name+".raw", buildImage(t, build, foreign))
+	for _, tool := range tools() {
+		name := tool.name + "-foreign-key"
+		p.add(name+".raw", buildImage(t, tool.build, foreign))
 		p.run("attempt", name, name+".raw")
 		want[name] = outcome{}
 	}
@@ -71,6 +72,7 @@ func TestKernelAcceptsOurSignature(t *testing.T) {
 
 // TestFirmwareRefusesAForeignKernel shows that Secure Boot is really on.
 func TestFirmwareRefusesAForeignKernel(t *testing.T) {
+	t.Parallel()
 	platform, foreign := newKeyPair(t, "platform", "rsa2048"), newKeyPair(t, "foreign", "rsa2048")
 	trust := machine.Trust{
 		PK: platform.certificate, KEK: platform.certificate, DB: []string{platform.certificate},
