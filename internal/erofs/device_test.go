@@ -20,16 +20,15 @@ type memory struct {
 	written map[int64]bool // blocks; each may be written once
 	err     error
 
-	failAt int64 // a Write that covers this offset fails; 0 for never
-	drop   int64 // content of Writes at or after this offset is not kept; 0 for never
-	writes int
+	failAt                  int64 // a Write that covers this offset fails; negative for never
+	failReadAt, failRewrite bool
 }
 
-// buffers is one more than a Writer may hold.
-const buffers = 3
+// buffers is what a Writer may hold; one more and a test hangs.
+const buffers = 2
 
 func newMemory() *memory {
-	m := &memory{pool: make(chan []byte, buffers), written: make(map[int64]bool)}
+	m := &memory{pool: make(chan []byte, buffers), written: make(map[int64]bool), failAt: -1}
 	for range buffers {
 		m.pool <- make([]byte, erofs.BufferSize)
 	}
@@ -38,8 +37,9 @@ func newMemory() *memory {
 
 func (m *memory) Buffer() []byte {
 	buf := <-m.pool
-	for i := range buf {
-		buf[i] = 0xa5
+	buf[0] = 0xa5
+	for n := 1; n < len(buf); n *= 2 {
+		copy(buf[n:], buf[:n])
 	}
 	return buf
 }
@@ -57,17 +57,13 @@ func (m *memory) Write(buf []byte, off int64) error {
 func (m *memory) put(buf []byte, off int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.writes++
 	end := off + int64(len(buf))
-	if m.failAt > 0 && off <= m.failAt && m.failAt < end {
+	if off <= m.failAt && m.failAt < end {
 		m.fail(errDisk)
 		return
 	}
 	if off%erofs.BlockSize != 0 || len(buf)%erofs.BlockSize != 0 || len(buf) == 0 {
 		m.fail(fmt.Errorf("write of %d bytes at %d is not in whole blocks", len(buf), off))
-		return
-	}
-	if m.drop > 0 && off >= m.drop {
 		return
 	}
 	for at := off; at < end; at += erofs.BlockSize {
@@ -96,6 +92,9 @@ func (m *memory) Flush() error {
 }
 
 func (m *memory) ReadAt(p []byte, off int64) (int, error) {
+	if m.failReadAt {
+		return 0, errDisk
+	}
 	if off >= int64(len(m.image)) {
 		return 0, io.EOF
 	}
@@ -107,6 +106,9 @@ func (m *memory) ReadAt(p []byte, off int64) (int, error) {
 }
 
 func (m *memory) Rewrite(p []byte, off int64) error {
+	if m.failRewrite {
+		return errDisk
+	}
 	for at := off; at < off+int64(len(p)); at += erofs.BlockSize {
 		if !m.written[at] {
 			return fmt.Errorf("block at %d is rewritten but was never written", at)

@@ -2,6 +2,7 @@ package erofs
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 )
@@ -96,6 +97,9 @@ func (i *inode) encode(p []byte, x extent) {
 
 // setLinks changes the link count of the encoded inode at the start of p.
 func setLinks(p []byte, links uint32) error {
+	if links == 0 {
+		return errors.New("linking an inode: it has no name left")
+	}
 	le := binary.LittleEndian
 	if le.Uint16(p)&formatExtended != 0 {
 		le.PutUint32(p[extendedLinksAt:], links)

@@ -2,6 +2,7 @@ package erofs_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -124,11 +125,10 @@ func build(t testing.TB, root *node) []byte {
 
 // pattern is content that differs from place to place.
 func pattern(n int, seed uint64) []byte {
-	r := rand.New(rand.NewPCG(seed, 1))
 	p := make([]byte, n)
-	for i := range p {
-		p[i] = byte(r.Uint32())
-	}
+	key := [32]byte{}
+	binary.LittleEndian.PutUint64(key[:], seed)
+	_, _ = rand.NewChaCha8(key).Read(p) // never fails
 	return p
 }
 
@@ -230,4 +230,87 @@ func everything() *node {
 		"special":                     special,
 		"z" + strings.Repeat("é", 60): symlink("../ümlaut"),
 	}).with(xattrs("user.root", "yes"))
+}
+
+// manyFiles is a folder of 50,000 names whose inodes and tails fill several
+// segments, with links from the last ones to the first ones.
+func manyFiles() *node {
+	many := folder(0o755, nil)
+	for i := range 49_990 {
+		many.children[fmt.Sprintf("file-%05d", i)] = file(0o644, pattern(i*7%300, uint64(i)))
+	}
+	for i := range 10 {
+		many.children[fmt.Sprintf("link-%05d", i)] = many.children[fmt.Sprintf("file-%05d", i*13)]
+	}
+	return folder(0o755, map[string]*node{"many": many})
+}
+
+// randomTree is the same tree for the same seed.
+func randomTree(seed uint64) *node {
+	r := rand.New(rand.NewPCG(seed, 2))
+	root := folder(0o755, nil)
+	folders, files := []*node{root}, []*node{}
+	for range 5 + r.IntN(600) {
+		in := folders[r.IntN(len(folders))]
+		name := randomName(r)
+		if in.children[name] != nil {
+			continue
+		}
+		n := randomNode(r, files)
+		if n.children != nil {
+			folders = append(folders, n)
+		} else {
+			files = append(files, n)
+		}
+		in.children[name] = n
+	}
+	return root
+}
+
+func randomName(r *rand.Rand) string {
+	name := make([]byte, 1+min(r.IntN(40), r.IntN(255)))
+	for i := range name {
+		// No letters: names near "." and ".." matter more.
+		if name[i] = byte(1 + r.IntN(126)); name[i] == '/' {
+			name[i] = '.'
+		}
+	}
+	return string(bytes.TrimLeft(name, ".")) + fmt.Sprint(r.IntN(10))
+}
+
+func randomNode(r *rand.Rand, files []*node) *node {
+	var n *node
+	perm := r.Uint32N(0o10000)
+	switch r.IntN(10) {
+	case 0, 1:
+		n = folder(perm, nil)
+	case 2:
+		n = symlink(strings.Repeat("s", 1+r.IntN(4095)))
+	case 3:
+		n = device([]uint32{syscall.S_IFCHR, syscall.S_IFBLK}[r.IntN(2)]|perm, 1+r.Uint32N(1<<12-1), r.Uint32N(1<<20))
+	case 4:
+		n = device([]uint32{syscall.S_IFIFO, syscall.S_IFSOCK}[r.IntN(2)]|perm, 0, 0)
+	case 5:
+		if len(files) > 0 {
+			return files[r.IntN(len(files))]
+		}
+		fallthrough
+	case 6:
+		n = file(perm, pattern(r.IntN(100_000), r.Uint64()))
+	default:
+		n = file(perm, pattern(r.IntN(9000), r.Uint64()))
+	}
+	if r.IntN(2) == 0 {
+		n.attr.Sec, n.attr.Nsec = r.Int64N(1<<31), r.Uint32N(1e9)
+	}
+	if r.IntN(3) == 0 {
+		n.attr.UID, n.attr.GID = r.Uint32N(100_000), r.Uint32N(100_000)
+	}
+	if r.IntN(6) == 0 {
+		// Of the spaces for names only this one is open to all types of file.
+		for i := range 1 + r.IntN(4) {
+			xattrs(fmt.Sprintf("trusted.%d", i), strings.Repeat("v", r.IntN(3000)))(&n.attr)
+		}
+	}
+	return n
 }
