@@ -27,6 +27,7 @@ type signerInfo struct {
 }
 
 func (s signerInfo) der(t *testing.T) []byte {
+	t.Helper()
 	return sequence(t, casn1.SEQUENCE, []byte{2, 1, 1}, sequence(t, casn1.SEQUENCE, s.issuer, s.serial), s.digest, s.algorithm, s.signature, s.tail)
 }
 

@@ -54,7 +54,7 @@ func (Command) Run(ctx context.Context, program string, input []byte) ([]byte, e
 		}
 		return nil, fmt.Errorf("running it: %w", err)
 	}
-	return stdout.Bytes(), nil
+	return stdout.kept, nil
 }
 
 // lookUp finds a program by its path or in PATH.
@@ -76,19 +76,21 @@ func lookUp(program string) (string, error) {
 // errFull stops a program that writes too much.
 var errFull = errors.New("too much output")
 
-// bounded keeps at most limit bytes and refuses more.
+// bounded keeps at most limit bytes and refuses more. The buffer is not
+// embedded: its ReadFrom would let io.Copy go round the limit.
 type bounded struct {
-	bytes.Buffer
+	kept  []byte
 	limit int
 	full  bool
 }
 
 func (b *bounded) Write(p []byte) (int, error) {
-	if b.Len()+len(p) > b.limit {
+	if len(b.kept)+len(p) > b.limit {
 		b.full = true
 		return 0, errFull
 	}
-	return b.Buffer.Write(p)
+	b.kept = append(b.kept, p...)
+	return len(p), nil
 }
 
 // tail keeps the last limit bytes.
