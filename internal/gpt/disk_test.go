@@ -43,22 +43,25 @@ func newDisk(t testing.TB, sectorSize int) memory {
 	return m
 }
 
-// editor changes a disk of 512-byte sectors and then puts the checksums right,
-// so that only the change itself can be at fault.
-type editor struct{ m memory }
+// editor changes a disk and then puts the checksums right, so that only the
+// change itself can be at fault.
+type editor struct {
+	m      memory
+	sector int
+}
 
 func (e editor) header(backup bool) []byte {
 	if backup {
-		return e.m[len(e.m)-512:]
+		return e.m[len(e.m)-e.sector:]
 	}
-	return e.m[512:1024]
+	return e.m[e.sector : 2*e.sector]
 }
 
 func (e editor) entries(backup bool) []byte {
 	if backup {
-		return e.m[len(e.m)-512-128*128:]
+		return e.m[len(e.m)-e.sector-128*128:][:128*128]
 	}
-	return e.m[1024:]
+	return e.m[2*e.sector:][:128*128]
 }
 
 // both makes the same change to both headers.
@@ -79,7 +82,7 @@ func (e editor) entry(n int, change func(entry []byte)) {
 func (e editor) seal() {
 	for _, backup := range []bool{false, true} {
 		h := e.header(backup)
-		binary.LittleEndian.PutUint32(h[88:], crc32.ChecksumIEEE(e.entries(backup)[:128*128]))
+		binary.LittleEndian.PutUint32(h[88:], crc32.ChecksumIEEE(e.entries(backup)))
 		clear(h[16:20])
 		binary.LittleEndian.PutUint32(h[16:], crc32.ChecksumIEEE(h[:92]))
 	}
