@@ -156,8 +156,9 @@ func convert(h *tar.Header, e *Entry) (skip bool, err error) {
 			return false, err
 		}
 	case Regular:
-		if e.Size = h.Size; e.Size > maxSize {
-			return false, fmt.Errorf("its size of %d bytes is more than %d", e.Size, int64(maxSize))
+		e.Size = h.Size
+		if err := checkSize(e.Size); err != nil {
+			return false, err
 		}
 	case Char, Block:
 		if h.Devmajor < 0 || h.Devmajor > maxMajor || h.Devminor < 0 || h.Devminor > maxMinor {
@@ -201,6 +202,14 @@ func kindOf(typeflag byte) Kind {
 	default:
 		return 0
 	}
+}
+
+// checkSize refuses files that are larger than any extension has use for.
+func checkSize(size int64) error {
+	if size > maxSize {
+		return fmt.Errorf("its size of %d bytes is more than %d", size, int64(maxSize))
+	}
+	return nil
 }
 
 // checkTarget refuses what no symbolic link can hold; else a target is data.

@@ -1,0 +1,266 @@
+package tree
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+
+	"inlay/internal/hint"
+)
+
+// Dir is the layer that the folder root holds: its own attributes first, then
+// what is in it, sorted, each folder before its content. Links are not
+// followed, and nothing outside root is read. A socket, which no archive can
+// hold, is refused, and so is a file that changes while it is read. Names of
+// whiteouts are whiteouts, as in a tar. The caller closes root.
+func Dir(root *os.Root) Layer {
+	return dirLayer{root}
+}
+
+type dirLayer struct {
+	root *os.Root
+}
+
+func (l dirLayer) Name() string { return l.root.Name() }
+
+func (l dirLayer) Walk(ctx context.Context, fn func(*Entry, io.Reader) error) error {
+	w := &dirWalk{ctx: ctx, fn: fn, links: map[fileID]string{}}
+	info, err := l.root.Lstat(".")
+	if err != nil {
+		return err
+	}
+	return w.folder(l.root, "", info)
+}
+
+// fileID tells one file of a machine from another.
+type fileID struct{ device, inode uint64 }
+
+// dirWalk is one walk of a folder.
+type dirWalk struct {
+	ctx   context.Context // of this one call of Walk
+	fn    func(*Entry, io.Reader) error
+	links map[fileID]string // the first name of each file that has several
+	count int
+}
+
+// folder gives out the folder dir, called name, and all that is in it.
+func (w *dirWalk) folder(dir *os.Root, name string, info fs.FileInfo) error {
+	handle, err := dir.Open(".")
+	if err != nil {
+		return unreadable(name, err)
+	}
+	defer handle.Close()
+	if err := w.give(dir, handle, ".", name, info); err != nil {
+		return err
+	}
+	names, err := handle.Readdirnames(-1)
+	if err != nil {
+		return unreadable(name, err)
+	}
+	slices.Sort(names)
+	for _, base := range names {
+		if err := w.ctx.Err(); err != nil {
+			return err
+		}
+		if err := w.file(dir, handle, base, path.Join(name, base)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// file gives out base in dir, and all below it.
+func (w *dirWalk) file(dir *os.Root, handle *os.File, base, name string) error {
+	info, err := dir.Lstat(base)
+	if err != nil {
+		return unreadable(name, err)
+	}
+	if !info.IsDir() {
+		return w.give(dir, handle, base, name, info)
+	}
+	sub, err := dir.OpenRoot(base)
+	if err != nil {
+		return unreadable(name, err)
+	}
+	defer sub.Close()
+	now, err := sub.Lstat(".")
+	if err != nil {
+		return unreadable(name, err)
+	}
+	if !os.SameFile(info, now) {
+		return changed(name)
+	}
+	return w.folder(sub, name, info)
+}
+
+// give makes the entry of base in dir (open as handle) and calls fn.
+func (w *dirWalk) give(dir *os.Root, handle *os.File, base, name string, info fs.FileInfo) error {
+	if w.count++; w.count > maxEntries {
+		return fmt.Errorf("reading folder: more than %d entries", maxEntries)
+	}
+	e, skip, err := w.entry(dir, base, name, info)
+	if err != nil || skip {
+		return err
+	}
+	if e.Kind == Whiteout || e.Kind == Opaque || e.Kind == HardLink {
+		return w.fn(e, nil)
+	}
+	if e.Xattrs, err = fileXattrs(handle, base); err != nil {
+		return unreadable(name, fmt.Errorf("reading its extended attributes: %w", err))
+	}
+	if err := checkXattrs(e.Xattrs); err != nil {
+		return fmt.Errorf("reading %s: %w", quote(name), err)
+	}
+	if e.Kind != Regular {
+		return w.fn(e, nil)
+	}
+	r := &fileContent{dir: dir, base: base, name: name, info: info, left: e.Size}
+	err = w.fn(e, r)
+	if closeErr := r.close(); err == nil {
+		err = closeErr
+	}
+	return err
+}
+
+// entry fills in all but the extended attributes.
+func (w *dirWalk) entry(dir *os.Root, base, name string, info fs.FileInfo) (e *Entry, skip bool, err error) {
+	if len(name) > maxName {
+		return nil, false, fmt.Errorf("reading %s: the name is longer than %d bytes", quote(name), maxName)
+	}
+	about, kind, skip, err := mark(name)
+	if err != nil {
+		return nil, false, fmt.Errorf("reading %s: %w", quote(name), err)
+	}
+	if skip || kind != 0 {
+		return &Entry{Name: about, Kind: kind}, skip, nil
+	}
+	e = &Entry{Name: name, Mode: permissionsOf(info.Mode())}
+	e.Sec, e.Nsec = info.ModTime().Unix(), uint32(info.ModTime().Nanosecond())
+	id, names := identify(info, e)
+	switch t := info.Mode().Type(); {
+	case t == 0:
+		e.Kind, e.Size = Regular, info.Size()
+		err = checkSize(e.Size)
+	case t == fs.ModeDir:
+		e.Kind = Directory
+	case t == fs.ModeSymlink:
+		e.Kind = Symlink
+		if e.Target, err = dir.Readlink(base); err != nil {
+			return nil, false, unreadable(name, err)
+		}
+	case t == fs.ModeNamedPipe:
+		e.Kind = Fifo
+	case t == fs.ModeDevice|fs.ModeCharDevice:
+		e.Kind = Char
+	case t == fs.ModeDevice:
+		e.Kind = Block
+	default:
+		err := fmt.Errorf("reading %s: it is a %s, which an image cannot hold", quote(name), typeName(t))
+		return nil, false, hint.Wrap(err, "remove it from the folder: the program that uses it makes it anew")
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("reading %s: %w", quote(name), err)
+	}
+	if names > 1 && e.Kind != Directory {
+		if first, known := w.links[id]; known {
+			return &Entry{Name: name, Kind: HardLink, Link: first}, false, nil
+		}
+		w.links[id] = name
+	}
+	return e, false, nil
+}
+
+func permissionsOf(m fs.FileMode) uint32 {
+	bits := uint32(m.Perm())
+	for special, bit := range map[fs.FileMode]uint32{fs.ModeSetuid: 0o4000, fs.ModeSetgid: 0o2000, fs.ModeSticky: 0o1000} {
+		if m&special != 0 {
+			bits |= bit
+		}
+	}
+	return bits
+}
+
+func typeName(t fs.FileMode) string {
+	if t == fs.ModeSocket {
+		return "socket"
+	}
+	return "file of unknown kind (" + t.String() + ")"
+}
+
+// fileContent opens a file when it is first read, and sees that it is the file
+// whose attributes were given, whole and unchanged.
+type fileContent struct {
+	dir  *os.Root
+	base string
+	name string
+	info fs.FileInfo
+	left int64
+	file *os.File
+}
+
+func (c *fileContent) Read(p []byte) (int, error) {
+	if c.file == nil {
+		if err := c.open(); err != nil {
+			return 0, err
+		}
+	}
+	if c.left == 0 {
+		return 0, io.EOF
+	}
+	n, err := c.file.Read(p[:min(int64(len(p)), c.left)])
+	c.left -= int64(n)
+	switch {
+	case err == io.EOF && c.left > 0:
+		return n, changed(c.name)
+	case err != nil && err != io.EOF:
+		return n, unreadable(c.name, err)
+	}
+	return n, nil
+}
+
+func (c *fileContent) open() error {
+	f, err := c.dir.OpenFile(c.base, os.O_RDONLY|nonblocking, 0)
+	if err != nil {
+		return unreadable(c.name, err)
+	}
+	c.file = f
+	return c.check()
+}
+
+// check compares the open file with what was known before it was opened.
+func (c *fileContent) check() error {
+	now, err := c.file.Stat()
+	if err != nil {
+		return unreadable(c.name, err)
+	}
+	if !os.SameFile(now, c.info) || now.Size() != c.info.Size() || !now.ModTime().Equal(c.info.ModTime()) {
+		return changed(c.name)
+	}
+	return nil
+}
+
+// close checks once more what was read.
+func (c *fileContent) close() error {
+	if c.file == nil {
+		return nil
+	}
+	return errors.Join(c.check(), c.file.Close())
+}
+
+func changed(name string) error {
+	return hint.Wrap(fmt.Errorf("reading %s: it changed while it was read", quote(name)),
+		"stop what writes to the folder, and try again")
+}
+
+func unreadable(name string, err error) error {
+	wrapped := fmt.Errorf("reading %s: %w", quote(name), err)
+	if errors.Is(err, fs.ErrPermission) {
+		return hint.Wrap(wrapped, "make it readable for you, or run as its owner")
+	}
+	return wrapped
+}

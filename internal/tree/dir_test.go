@@ -1,0 +1,198 @@
+package tree_test
+
+import (
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"inlay/internal/hint"
+	"inlay/internal/tree"
+)
+
+func openRoot(t testing.TB, dir string) *os.Root {
+	t.Helper()
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { root.Close() })
+	return root
+}
+
+func TestDir(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	sample(t, dir)
+	var d digests
+	tr, report, err := tree.Merge(t.Context(), []tree.Layer{tree.Dir(openRoot(t, dir))}, tree.Options{}, &d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(onDisk(t, dir), inTree(t, tr, &d)); diff != "" {
+		t.Errorf("the folder and its tree differ (-disk +tree):\n%s", diff)
+	}
+	if len(report.Twice) != 0 {
+		t.Errorf("read twice: %q", report.Twice)
+	}
+}
+
+func TestDirOrder(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, name := range []string{"b/z", "b/a", "a-b", "a/b", "a.b"} {
+		if err := os.MkdirAll(filepath.Join(dir, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var names []string
+	err := tree.Dir(openRoot(t, dir)).Walk(t.Context(), func(e *tree.Entry, _ io.Reader) error {
+		names = append(names, e.Name)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"", "a", "a/b", "a-b", "a.b", "b", "b/a", "b/z"}, names); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestDirStaysInside(t *testing.T) {
+	t.Parallel()
+	outside, dir := t.TempDir(), t.TempDir()
+	if err := os.WriteFile(filepath.Join(outside, "secret"), []byte("secret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, target := range map[string]string{"folder": outside, "file": filepath.Join(outside, "secret")} {
+		if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var s store
+	tr, _, err := tree.Merge(t.Context(), []tree.Layer{tree.Dir(openRoot(t, dir))}, tree.Options{}, &s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"sym file -> " + outside + "/secret", "sym folder -> " + outside}
+	if diff := cmp.Diff(want, show(t, tr, &s)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestDirRefuses(t *testing.T) {
+	t.Parallel()
+	// Each case gets a folder with the file "f" in it; touch runs when f's entry is given.
+	for _, c := range []struct {
+		name   string
+		before func(t *testing.T, dir string)
+		touch  func(t *testing.T, file string)
+		want   string
+		advice string
+	}{
+		{"socket", func(t *testing.T, dir string) {
+			l, err := net.Listen("unix", filepath.Join(dir, "sock"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { l.Close() })
+		}, nil, `"sock": it is a socket`, "remove it"},
+		{"below a whiteout", func(t *testing.T, dir string) {
+			if err := os.MkdirAll(filepath.Join(dir, ".wh.x/y"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}, nil, `".wh.x/y": it lies below the whiteout`, ""},
+		{"grows", nil, func(t *testing.T, file string) { write(t, file, "more than it was") }, `"f": it changed`, "try again"},
+		{"shrinks", nil, func(t *testing.T, file string) { write(t, file, "") }, `"f": it changed`, "try again"},
+		{"becomes a link", nil, func(t *testing.T, file string) {
+			write(t, file+"2", "four")
+			replace(t, file, func() error { return os.Symlink("f2", file) })
+		}, `"f": it changed`, "try again"},
+		{"becomes another file", nil, func(t *testing.T, file string) {
+			replace(t, file, func() error { return os.WriteFile(file, []byte("four"), 0o644) })
+		}, `"f": it changed`, "try again"},
+		{"goes", nil, func(t *testing.T, file string) { replace(t, file, func() error { return nil }) }, `"f"`, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			dir, err := os.MkdirTemp("", "tree") // short: a socket's path has 108 bytes
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { os.RemoveAll(dir) })
+			file := filepath.Join(dir, "f")
+			write(t, file, "four")
+			age(t, file)
+			if c.before != nil {
+				c.before(t, dir)
+			}
+			err = tree.Dir(openRoot(t, dir)).Walk(t.Context(), func(e *tree.Entry, r io.Reader) error {
+				if r == nil {
+					return nil
+				}
+				if c.touch != nil {
+					c.touch(t, file)
+				}
+				_, err := io.Copy(io.Discard, r)
+				return err
+			})
+			if err == nil {
+				t.Fatal("accepted")
+			}
+			if !strings.Contains(err.Error(), c.want) || !strings.Contains(strings.Join(hint.Of(err), "; "), c.advice) {
+				t.Errorf("error %q with hints %q does not say %q, %q", err, hint.Of(err), c.want, c.advice)
+			}
+		})
+	}
+}
+
+func TestDirChangesInTheMiddle(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "f")
+	write(t, file, strings.Repeat("x", 1<<20))
+	age(t, file)
+	err := tree.Dir(openRoot(t, dir)).Walk(t.Context(), func(_ *tree.Entry, r io.Reader) error {
+		if r == nil {
+			return nil
+		}
+		if _, err := io.ReadFull(r, make([]byte, 1000)); err != nil {
+			t.Error(err)
+		}
+		write(t, file, strings.Repeat("y", 1<<20)) // the same size
+		_, err := io.Copy(io.Discard, r)
+		return err
+	})
+	if err == nil || !strings.Contains(err.Error(), `"f": it changed`) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// age makes a file old: clocks tick too slowly to tell writes of one test apart.
+func age(t *testing.T, file string) {
+	t.Helper()
+	if err := os.Chtimes(file, epoch, epoch); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func write(t *testing.T, file, content string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func replace(t *testing.T, file string, with func() error) {
+	t.Helper()
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if err := with(); err != nil {
+		t.Fatal(err)
+	}
+}
