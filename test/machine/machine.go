@@ -88,8 +88,9 @@ func Start(t testing.TB, m Machine) *Running {
 	t.Helper()
 	tools := debian.Tools(t)
 	arguments, binds := m.qemu(t)
-	// Kept with the test's artifacts; a test may boot several machines.
-	file, err := os.CreateTemp(t.ArtifactDir(), "serial-*.log")
+	// Kept with the test's artifacts, whose folders have numbers for names; a
+	// test may boot several machines.
+	file, err := os.CreateTemp(t.ArtifactDir(), strings.ReplaceAll(t.Name(), "/", "-")+"-*.log")
 	if err != nil {
 		t.Fatal(err)
 	}
