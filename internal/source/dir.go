@@ -1,17 +1,15 @@
 package source
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 
 	"inlay/internal/hint"
 	"inlay/internal/tree"
 )
 
-func openDir(path string, o Options) (*Image, error) {
+// openDir opens a folder as an image of one layer. Owners are those on disk.
+func openDir(path string) (*Image, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, hint.Wrap(err, "name an existing folder")
@@ -19,15 +17,13 @@ func openDir(path string, o Options) (*Image, error) {
 	if !info.IsDir() {
 		return nil, hint.Wrap(fmt.Errorf("%q is not a folder", path), "did you mean file:"+path+"?")
 	}
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return nil, err
+	}
 	return &Image{
-		Origin: fmt.Sprintf("folder %q", path),
-		Layers: []*Layer{{Size: -1, folder: dirLayer{}}},
+		Origin:  fmt.Sprintf("folder %q", path),
+		Layers:  []*Layer{{Size: -1, folder: tree.Dir(root)}},
+		closers: []func() error{root.Close},
 	}, nil
-}
-
-type dirLayer struct{}
-
-func (dirLayer) Name() string { return "folder" }
-func (dirLayer) Walk(context.Context, func(*tree.Entry, io.Reader) error) error {
-	return errors.New("not yet")
 }

@@ -17,6 +17,7 @@ package source
 import (
 	"context"
 	"fmt"
+	"net"
 	"runtime"
 )
 
@@ -41,11 +42,9 @@ type Options struct {
 	// have been read and how many there are, as far as known (else done). It
 	// is called from one goroutine at a time, not always the caller's.
 	Progress func(done, total int64)
-	// KeepOwner makes a folder's entries keep the owners that they have on
-	// disk; else they belong to root.
-	KeepOwner bool
 
-	patience patience // of the registry client; zero means the default
+	patience patience                                                             // of the registry client; zero means the default
+	dial     func(ctx context.Context, network, address string) (net.Conn, error) // nil means the system
 }
 
 func (o Options) architecture() string {
@@ -69,7 +68,7 @@ func Open(ctx context.Context, ref Ref, o Options) (*Image, error) {
 func open(ctx context.Context, ref Ref, o Options) (*Image, error) {
 	switch ref.Scheme {
 	case Dir:
-		return openDir(ref.Path, o)
+		return openDir(ref.Path)
 	case File:
 		return openFile(ctx, ref.Path, o)
 	case Layout:
