@@ -25,9 +25,9 @@ import (
 
 // DefaultDays is how long a certificate is valid unless asked otherwise: ten
 // years, about the life of a node. Neither firmware nor kernel nor systemd looks
-// at the date of a signer's certificate, so a short one protects nobody; but it
-// would make a fleet that does ask (verify --require-valid-dates) refuse its own
-// extensions, and the key in the firmware is the hardest one to replace.
+// at the date of a signer's certificate, so a short life protects nobody; but
+// whoever does ask for valid dates would refuse its own extensions, and the key
+// in the firmware is the hardest one to replace.
 const DefaultDays = 3650
 
 const (
