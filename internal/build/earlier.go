@@ -1,0 +1,86 @@
+package build
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"inlay/internal/extension"
+	"inlay/internal/tree"
+)
+
+// earlierLayers speaks of the commonest trap: an image made FROM scratch by
+// several COPY lines, of which the last layer holds only one. Where the image
+// has a base, files in earlier layers are what one expects.
+func (b *builder) earlierLayers(ctx context.Context) error {
+	below := b.result.Source.Layers
+	if len(below) == 0 || below[0] == 1 {
+		return nil
+	}
+	base, err := b.image.Base(ctx)
+	if err != nil {
+		return err
+	}
+	if base {
+		b.note("the image has a base; of its %d layers, %s went in (--layers all takes every layer)",
+			b.result.Source.LayersOf, layersText(b.result.Source.Layers))
+		return nil
+	}
+	missing, err := b.scanEarlier(ctx)
+	if err != nil {
+		return err
+	}
+	if missing.Count > 0 {
+		b.warn("%d files below %s lie in earlier layers and are not in the image (%s): --layers all takes every layer",
+			missing.Count, slashed(b.folders()), strings.Join(missing.Names, ", "))
+	}
+	return nil
+}
+
+// scanEarlier lists what the layers below the chosen ones hold that the tree
+// does not.
+func (b *builder) scanEarlier(ctx context.Context) (LeftOut, error) {
+	var missing LeftOut
+	seen := map[string]bool{}
+	folders := b.folders()
+	for i := b.result.Source.Layers[0] - 2; i >= 0; i-- {
+		err := b.image.Layers[i].Walk(ctx, func(e *tree.Entry, _ io.Reader) error {
+			switch e.Kind {
+			case tree.Directory, tree.Whiteout, tree.Opaque:
+				return nil
+			}
+			if seen[e.Name] || !extension.Within(e.Name, folders) || b.tree.Lookup(e.Name) != nil {
+				return nil
+			}
+			if len(seen) == maxScanned {
+				return errEnough
+			}
+			seen[e.Name] = true
+			missing.add(e.Name)
+			return nil
+		})
+		if errors.Is(err, errEnough) {
+			break
+		}
+		if err != nil {
+			return LeftOut{}, err
+		}
+	}
+	return missing, nil
+}
+
+// maxScanned bounds what scanEarlier remembers; nobody reads a larger number.
+const maxScanned = 100_000
+
+var errEnough = errors.New("enough seen")
+
+// layersText is "layer 3" or "layers 2 to 4".
+func layersText(numbers []int) string {
+	first, last := numbers[0], numbers[len(numbers)-1]
+	if first == last {
+		return fmt.Sprintf("layer %d", first)
+	}
+	return fmt.Sprintf("layers %d to %d", first, last)
+}

@@ -1,0 +1,85 @@
+package build
+
+import (
+	"time"
+
+	"inlay/internal/extension"
+	"inlay/internal/keys"
+	"inlay/internal/osrelease"
+	"inlay/internal/selinux"
+	"inlay/internal/source"
+)
+
+// Options say what image to make from a source.
+type Options struct {
+	// Reference is how the source was named.
+	Reference source.Ref
+	// Name of the extension, which extension.CheckName accepts.
+	Name         string
+	Kind         extension.Kind
+	Architecture extension.Architecture
+	// Layers chooses among the layers of the source.
+	Layers source.Selection
+	// IncludePaths are folders that go in besides the kind's hierarchies,
+	// cleaned and without a leading slash.
+	IncludePaths []string
+	// Release is set in the release file, over what the source brings.
+	Release []osrelease.Field
+	// ServiceReload makes the service manager reload when the image is merged.
+	ServiceReload bool
+	// EnableUnits are started with multi-user.target once the image is merged.
+	EnableUnits []string
+	// AllowOverlayMarkers lets in what would act on the overlay itself.
+	AllowOverlayMarkers bool
+	// KeepOwner packs a folder's owners as they are, not as root's.
+	KeepOwner bool
+	// Contexts gives the files SELinux labels, if it is not nil.
+	Contexts   *selinux.Contexts
+	FileSystem FileSystem
+	// Seed distinguishes the identifiers of images that share a name.
+	Seed string
+	// Epoch is the newest time that a file may carry, and the build time; nil
+	// keeps the times of the source.
+	Epoch *time.Time
+	// Signer signs the root hash; nil makes an unsigned image.
+	Signer *keys.Pair
+	// DeferSignature leaves room for a signature to be added later.
+	DeferSignature bool
+	// Output is the folder in which the image appears.
+	Output string
+	// Digest asks for the SHA-256 of the finished file, which has to be read
+	// once more for it.
+	Digest bool
+	// Step, if not nil, hears which step begins.
+	Step func(Step)
+}
+
+// FileSystem is the format of the root partition.
+type FileSystem string
+
+// The file systems that an image can hold.
+const (
+	EROFS    FileSystem = "erofs"
+	Squashfs FileSystem = "squashfs"
+)
+
+// Step is a part of a build that a reader waits for.
+type Step int
+
+// The steps in their order.
+const (
+	StepRead Step = iota // layers are read, their files written
+	StepPack             // folders, hash tree and partition table
+	StepDone             // the image has its name
+)
+
+func (o *Options) step(s Step) {
+	if o.Step != nil {
+		o.Step(s)
+	}
+}
+
+// folders are the top folders that go into the image.
+func (o *Options) folders() []string {
+	return append(append([]string(nil), o.Kind.Hierarchies...), o.IncludePaths...)
+}

@@ -1,0 +1,115 @@
+package build
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"inlay/internal/extension"
+	"inlay/internal/hint"
+	"inlay/internal/osrelease"
+	"inlay/internal/tree"
+)
+
+// releaseCatcher keeps the release files that pass on their way into the
+// image: what becomes of them is known only when all layers are read.
+type releaseCatcher struct {
+	packer
+	prefix string // of every path that is a release file
+	caught map[string][]byte
+}
+
+func newReleaseCatcher(p packer, k extension.Kind) *releaseCatcher {
+	return &releaseCatcher{packer: p, prefix: k.ReleaseFile(""), caught: map[string][]byte{}}
+}
+
+// Store implements tree.Sink.
+func (c *releaseCatcher) Store(name string, ino *tree.Inode, r io.Reader) error {
+	if !strings.HasPrefix(name, c.prefix) || strings.Contains(name[len(c.prefix):], "/") {
+		return c.packer.Store(name, ino, r)
+	}
+	if ino.Size > osrelease.MaxSize {
+		return fmt.Errorf("the release file %q has %d bytes, more than %d", "/"+name, ino.Size, osrelease.MaxSize)
+	}
+	text, err := io.ReadAll(r)
+	if err != nil {
+		return err
+	}
+	c.caught[name] = text
+	return nil
+}
+
+// release decides on the release file of the image: the one that the source
+// brings, under whatever name, or a new one, and the options on top.
+func (b *builder) release() (*osrelease.Release, error) {
+	own := b.Kind.ReleaseFile(b.Name)
+	brought, err := b.broughtRelease(own)
+	if err != nil {
+		return nil, err
+	}
+	r := extension.DefaultRelease(b.Architecture)
+	if brought != "" {
+		if r, err = osrelease.Parse(b.sink.caught[brought]); err != nil {
+			return nil, fmt.Errorf("reading %q: %w", "/"+brought, err)
+		}
+		if brought != own {
+			b.note("the keys of /%s went into /%s, the name that systemd looks for in an image called %s", brought, own, b.Name)
+			b.tree.Remove(brought)
+		}
+	}
+	for _, f := range b.Release {
+		r.Set(f.Key, f.Value)
+	}
+	if b.ServiceReload || len(b.EnableUnits) > 0 {
+		r.Set(extension.KeyReloadManager, "1")
+	}
+	if err := extension.CheckRelease(b.Kind, b.Architecture, r); err != nil {
+		return nil, err
+	}
+	if narrow := extension.NarrowRelease(b.Kind, r); narrow != "" {
+		b.warn("%s", narrow)
+	}
+	return r, nil
+}
+
+// broughtRelease returns the path of the one release file that the source
+// brings for this image, or "".
+func (b *builder) broughtRelease(own string) (string, error) {
+	var found []string
+	for name, node := range b.tree.All() {
+		if !strings.HasPrefix(name, b.sink.prefix) {
+			continue
+		}
+		if _, caught := b.sink.caught[name]; !caught || node.Kind() != tree.Regular {
+			return "", hint.Wrap(fmt.Errorf("the release file %q is not a plain file", "/"+name), "make it one, or leave it out of the image")
+		}
+		found = append(found, name)
+	}
+	switch {
+	case len(found) == 0:
+		return "", nil
+	case slices.Contains(found, own):
+		return own, nil
+	case len(found) == 1:
+		return found[0], nil
+	}
+	return "", hint.Wrap(fmt.Errorf("the source brings %d release files, none of them for %q: %s", len(found), b.Name, strings.Join(found, ", ")),
+		"name the extension after one of them, or leave one in the image")
+}
+
+// writeRelease puts the release file into the tree, and what else of them was
+// caught and is still wanted.
+func (b *builder) writeRelease(r *osrelease.Release) error {
+	own := b.Kind.ReleaseFile(b.Name)
+	for name, text := range b.sink.caught {
+		if node := b.tree.Lookup(name); node == nil || name == own {
+			continue
+		} else if err := b.storeText(name, node, text); err != nil {
+			return err
+		}
+	}
+	text := r.Format()
+	b.tree.Remove(own)
+	return b.addFile(own, text)
+}

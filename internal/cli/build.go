@@ -1,0 +1,250 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"inlay/internal/build"
+	"inlay/internal/extension"
+	"inlay/internal/hint"
+	"inlay/internal/osrelease"
+	"inlay/internal/selinux"
+	"inlay/internal/source"
+)
+
+// buildOptions are the flags of inlay build, as typed.
+type buildOptions struct {
+	name, source  string
+	kind          string
+	arch          string
+	layers        string
+	includePaths  []string
+	withOpt       bool
+	release       []string
+	serviceReload bool
+	enableUnits   []string
+	allowMarkers  bool
+	owner         string
+	contexts      string
+	fileSystem    string
+	seed          string
+	output        string
+	authFile      string
+	insecure      bool
+	signing       signingOptions
+	deferSigning  bool
+	json          bool
+	quiet         bool
+	// log, if not nil, hears the steps in place of the progress bar.
+	log func(build.Step)
+}
+
+func newBuild(env *Env) *cobra.Command {
+	o := buildOptions{}
+	c := &cobra.Command{
+		Use:   "build NAME SOURCE",
+		Short: "Build an extension image from a container image or a folder",
+		Long: lines(
+			"Build NAME.sysext.raw (or NAME.confext.raw): a disk image with a read-only file",
+			"system, its dm-verity tree and, if a key is given, a signature of its root hash.",
+			"It needs neither root nor other programs, and appears complete or not at all.",
+			"",
+			"SOURCE is one of",
+			"  dir:PATH      a folder that holds usr/ (or etc/)",
+			"  file:PATH     a docker or OCI archive, or the tar of one layer, compressed or not",
+			"  layout:PATH   an OCI layout, with :TAG or @DIGEST if it holds several images",
+			"  docker:REF    an image of the Docker or Podman daemon",
+			"  oci:REF       an image in a registry",
+			"  REF           the daemon's image if it has one for the architecture, else the registry's",
+			"",
+			"Of a container image the last layer goes in, unless --layers says otherwise; of",
+			"that, what lies below /usr (sysext) or /etc (confext) and each --include-path.",
+			"",
+			"With SOURCE_DATE_EPOCH set, no file is newer than that, and the same input gives",
+			"the same bytes.",
+			"",
+			"Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.",
+		),
+		Example: lines(
+			examples("from a folder, unsigned", "inlay build hello dir:hello"),
+			examples("from a registry, signed, for another architecture",
+				"inlay build k3s oci:registry.example.org/k3s-sysext:v1.32 --arch arm64 \\",
+				"  --private-key keys/db.key --certificate keys/db.pem"),
+			examples("all layers of an image that Docker has, with a service that starts by itself",
+				"inlay build agent docker:agent-image --layers all --enable-unit agent.service"),
+		),
+		Args: arguments("NAME", "SOURCE"),
+		RunE: func(c *cobra.Command, args []string) error {
+			o.name, o.source = args[0], args[1]
+			return runBuild(c.Context(), env, o)
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&o.kind, "kind", "sysext", "`kind` of extension: sysext or confext")
+	f.StringVar(&o.arch, "arch", env.Architecture, "`architecture`: amd64, arm64 or riscv64")
+	f.StringVar(&o.layers, "layers", "last", "`layers` to pack: last, all, N or N-M, counted from 1, the lowest")
+	f.StringArrayVar(&o.includePaths, "include-path", nil, "pack the folder `PATH` too, such as /opt (repeatable)")
+	f.BoolVar(&o.withOpt, "with-opt", false, "the same as --include-path /opt")
+	f.StringArrayVar(&o.release, "release", nil, "set `KEY=VALUE` in the release file (repeatable)")
+	f.BoolVar(&o.serviceReload, "service-reload", false, "make the service manager reload when the extension is merged")
+	f.BoolVar(&o.serviceReload, "service-load", false, "the same as --service-reload")
+	f.StringArrayVar(&o.enableUnits, "enable-unit", nil, "start `UNIT` at boot and when the extension is merged (repeatable)")
+	f.BoolVar(&o.allowMarkers, "allow-overlay-markers", false, "let in whiteout devices and overlay attributes")
+	f.StringVar(&o.owner, "owner", "root", "`owner` of a folder's files: root or keep")
+	f.StringVar(&o.contexts, "selinux-contexts", "", "label files after the file_contexts in `FILE`")
+	f.StringVar(&o.fileSystem, "filesystem", "erofs", "`format` of the file system: erofs or squashfs (needs mksquashfs)")
+	f.StringVar(&o.seed, "seed", "", "`text` that changes the salt and the identifiers")
+	f.StringVarP(&o.output, "output", "o", ".", "`folder` in which the image appears")
+	f.StringVar(&o.authFile, "authfile", "", "registry credentials in `FILE`, besides docker's and podman's own")
+	f.BoolVar(&o.insecure, "insecure-registry", false, "allow plain HTTP and unknown certificates")
+	o.signing.flags(f)
+	f.BoolVar(&o.deferSigning, "defer-signature", false, "leave room for a signature and print the text to sign")
+	f.BoolVar(&o.json, "json", false, "print the result as JSON")
+	f.BoolVarP(&o.quiet, "quiet", "q", false, "show no progress")
+	complete(c, "kind", "sysext", "confext")
+	complete(c, "arch", "amd64", "arm64", "riscv64")
+	complete(c, "layers", "last", "all")
+	complete(c, "owner", "root", "keep")
+	complete(c, "filesystem", "erofs", "squashfs")
+	return c
+}
+
+func runBuild(ctx context.Context, env *Env, o buildOptions) error {
+	settings, err := o.settings(ctx, env)
+	if err != nil {
+		return err
+	}
+	bar := env.newProgress(o.quiet || o.json || o.log != nil)
+	settings.Step = bar.step
+	if o.log != nil {
+		settings.Step = o.log
+	}
+	image, err := source.Open(ctx, settings.Reference, source.Options{
+		Architecture: settings.Architecture.Go,
+		AuthFile:     o.authFile,
+		Insecure:     o.insecure,
+		DockerHost:   env.Getenv("DOCKER_HOST"),
+		SpoolDir:     o.output,
+		Progress:     bar.bytes,
+	})
+	if err != nil {
+		return err
+	}
+	result, err := build.Run(ctx, image, settings)
+	bar.end()
+	if err := errors.Join(err, image.Close()); err != nil {
+		return err
+	}
+	if o.log != nil {
+		env.warn(result.Warnings)
+		return nil
+	}
+	if o.json {
+		return env.printJSON(result)
+	}
+	env.printBuild(result)
+	return nil
+}
+
+// settings turns the flags into what the service wants. All of its errors are
+// mistakes on the command line or files that it names, found before any work.
+func (o *buildOptions) settings(ctx context.Context, env *Env) (build.Options, error) {
+	s := build.Options{
+		Name: o.name, ServiceReload: o.serviceReload, EnableUnits: o.enableUnits, AllowOverlayMarkers: o.allowMarkers,
+		Seed: o.seed, DeferSignature: o.deferSigning, Output: o.output, Digest: o.json,
+		KeepOwner: o.owner == "keep",
+	}
+	var err error
+	if s.Kind, err = extension.KindNamed(o.kind); err != nil {
+		return s, usage(err)
+	}
+	if err := extension.CheckName(s.Kind, o.name); err != nil {
+		return s, usage(err)
+	}
+	if s.Architecture, err = extension.ArchitectureNamed(o.arch); err != nil {
+		return s, usage(err)
+	}
+	if s.Reference, err = source.Parse(o.source); err != nil {
+		return s, usage(err)
+	}
+	if s.Layers, err = source.ParseLayers(o.layers); err != nil {
+		return s, usage(err)
+	}
+	if s.Release, err = releaseFields(o.release); err != nil {
+		return s, usage(err)
+	}
+	if s.IncludePaths, err = cleanFolders(o.includePaths, o.withOpt); err != nil {
+		return s, usage(err)
+	}
+	for _, unit := range o.enableUnits {
+		if err := build.CheckUnit(unit); err != nil {
+			return s, usage(err)
+		}
+	}
+	if s.FileSystem, err = choice("--filesystem", o.fileSystem, build.EROFS, build.Squashfs); err != nil {
+		return s, err
+	}
+	if _, err := choice("--owner", o.owner, "root", "keep"); err != nil {
+		return s, err
+	}
+	if s.Epoch, err = env.epoch(); err != nil {
+		return s, usage(err)
+	}
+	if s.Contexts, err = readContexts(o.contexts); err != nil {
+		return s, err
+	}
+	if o.deferSigning && o.signing.any() {
+		return s, usagef("sign now, or pass --defer-signature alone and sign later with inlay sign", "--defer-signature and a key are both given")
+	}
+	s.Signer, err = o.signing.pair(ctx, env)
+	return s, err
+}
+
+func releaseFields(texts []string) ([]osrelease.Field, error) {
+	var fields []osrelease.Field
+	for _, text := range texts {
+		key, value, found := strings.Cut(text, "=")
+		if !found || !osrelease.ValidKey(key) || strings.ContainsAny(value, "\x00\n") {
+			return nil, hint.Wrap(fmt.Errorf("--release %q is not KEY=VALUE", text), "for example --release ID=_any")
+		}
+		fields = append(fields, osrelease.Field{Key: key, Value: value})
+	}
+	return fields, nil
+}
+
+func cleanFolders(paths []string, withOpt bool) ([]string, error) {
+	if withOpt {
+		paths = append(paths, "/opt")
+	}
+	var folders []string
+	for _, p := range paths {
+		clean := strings.TrimPrefix(path.Clean("/"+p), "/")
+		if clean == "" || strings.Contains("/"+p+"/", "/../") {
+			return nil, hint.Wrap(fmt.Errorf("--include-path %q is not a folder of the image", p), "for example --include-path /opt")
+		}
+		folders = append(folders, clean)
+	}
+	return folders, nil
+}
+
+func readContexts(file string) (*selinux.Contexts, error) {
+	if file == "" {
+		return nil, nil
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	contexts, err := selinux.Parse(f)
+	if err != nil {
+		return nil, fmt.Errorf("%q: %w", file, err)
+	}
+	return contexts, nil
+}

@@ -1,0 +1,58 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"inlay/internal/build"
+)
+
+// printBuild prints a result for a person: what was made on standard output,
+// what to know of it on standard error.
+func (env *Env) printBuild(r *build.Result) {
+	origin := r.Source.Origin
+	if r.Source.LayersOf > 1 {
+		origin += fmt.Sprintf(", %s of %d", layerNumbers(r.Source.Layers), r.Source.LayersOf)
+	}
+	signature := r.Signature
+	if r.Signer != nil {
+		signature = "signed by " + r.Signer.Subject
+	}
+	contents := []string{count(r.Counts.Files, "file"), count(r.Counts.Folders, "folder")}
+	if r.Counts.Symlinks > 0 {
+		contents = append(contents, count(r.Counts.Symlinks, "symlink"))
+	}
+	env.printFacts([]fact{
+		{"image", r.Path},
+		{"size", size(r.Size)},
+		{"source", origin},
+		{"contents", strings.Join(contents, ", ") + ", " + size(r.Counts.Bytes)},
+		{"release", strings.Join(r.Release, " ")},
+		{"root hash", r.RootHash},
+		{"signature", signature},
+	})
+	if r.LeftOut.Count > 0 {
+		more := ""
+		if r.LeftOut.Count > len(r.LeftOut.Names) {
+			more = ", …"
+		}
+		fmt.Fprintf(env.Stderr, "note: %s outside the extension's folders left out: %s%s\n",
+			count(r.LeftOut.Count, "file"), printable(strings.Join(r.LeftOut.Names, ", ")), more)
+	}
+	for _, n := range r.Notes {
+		fmt.Fprintf(env.Stderr, "note: %s\n", printable(n))
+	}
+	env.warn(r.Warnings)
+	if r.Signature == "deferred" {
+		fmt.Fprintf(env.Stderr, "note: sign the root hash, as that text without a newline, then: inlay sign %s --signature FILE --certificate FILE\n", printable(r.Path))
+	}
+}
+
+// layerNumbers is "layer 3" or "layers 2 to 4".
+func layerNumbers(numbers []int) string {
+	first, last := numbers[0], numbers[len(numbers)-1]
+	if first == last {
+		return fmt.Sprintf("layer %d", first)
+	}
+	return fmt.Sprintf("layers %d to %d", first, last)
+}

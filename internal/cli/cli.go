@@ -1,0 +1,54 @@
+// Package cli is the face of inlay: one file per command, each with its
+// options, its constructor and its run function. It turns flags into calls of
+// the services and their results into text or JSON; it decides nothing else.
+//
+// Data goes to standard output, everything else to standard error. Only this
+// package prints, and only main ends the process.
+package cli
+
+import (
+	"context"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+)
+
+// Main runs the command line argv, whose first element chooses the name that
+// the program goes by, and returns the exit code.
+func Main(ctx context.Context, argv []string, env *Env) int {
+	program := "inlay"
+	if len(argv) > 0 {
+		program = filepath.Base(argv[0])
+		argv = argv[1:]
+	}
+	root := commandNamed(program, env)
+	root.SetArgs(argv)
+	root.SetIn(env.Stdin)
+	root.SetOut(env.Stdout)
+	root.SetErr(env.Stderr)
+	command, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return exitDone
+	}
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	asJSON, _ := command.Flags().GetBool("json")
+	env.report(root.Name(), err, asJSON)
+	return exitCode(err)
+}
+
+// Command is inlay's whole tree of commands, for the generators of man pages
+// and completions.
+func Command() *cobra.Command { return newRoot(System()) }
+
+// commandNamed returns the command line of the tool that inlay was called as.
+// A name only maps flags onto the same commands.
+func commandNamed(program string, env *Env) *cobra.Command {
+	switch program {
+	case "auroraboot":
+		return newAuroraboot(env)
+	default:
+		return newRoot(env)
+	}
+}

@@ -1,0 +1,98 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"inlay/internal/hint"
+)
+
+// Exit codes, as the man page lists them.
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitNotFound    = 4
+	exitBusy        = 6
+	exitInterrupted = 130
+)
+
+// exitError gives an error the exit code that it ends the program with.
+type exitError struct {
+	error
+	code int
+}
+
+func (e *exitError) Unwrap() error { return e.error }
+
+// usage marks err as a mistake on the command line.
+func usage(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &exitError{err, exitUsage}
+}
+
+// usagef is a mistake on the command line with its advice.
+func usagef(advice, format string, args ...any) error {
+	return usage(hint.Wrap(fmt.Errorf(format, args...), advice))
+}
+
+// notFound marks err as being about an operand that is not there.
+func notFound(err error) error { return &exitError{err, exitNotFound} }
+
+// exitCode is the one place that turns errors into exit codes.
+func exitCode(err error) int {
+	if err == nil {
+		return exitDone
+	}
+	if errors.Is(err, context.Canceled) {
+		return exitInterrupted
+	}
+	if e, ok := errors.AsType[*exitError](err); ok {
+		return e.code
+	}
+	return exitFailed
+}
+
+// errorReport is what an error looks like with --json.
+type errorReport struct {
+	Error string   `json:"error"`
+	Hints []string `json:"hints,omitempty"`
+	Code  int      `json:"exitCode"`
+}
+
+// report prints err on standard error: a line and its hints for a person or,
+// with asJSON, one object for a machine.
+func (env *Env) report(program string, err error, asJSON bool) {
+	code := exitCode(err)
+	message := err.Error()
+	if code == exitInterrupted {
+		message = "interrupted"
+	}
+	if asJSON {
+		text, marshalErr := json.MarshalIndent(errorReport{message, hint.Of(err), code}, "", "  ")
+		if marshalErr == nil {
+			fmt.Fprintf(env.Stderr, "%s\n", text)
+			return
+		}
+	}
+	// One line, whatever a hostile name put into the message.
+	fmt.Fprintf(env.Stderr, "%s: %s\n", program, printable(message))
+	for _, advice := range hint.Of(err) {
+		fmt.Fprintf(env.Stderr, "%s: hint: %s\n", program, printable(advice))
+	}
+}
+
+// printable keeps control characters of names in images off the terminal.
+func printable(text string) string {
+	return strings.Map(func(c rune) rune {
+		if c < ' ' || c == 0x7f || 0x80 <= c && c < 0xa0 {
+			return '�'
+		}
+		return c
+	}, text)
+}

@@ -1,0 +1,178 @@
+package inspect
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/erofs/go-erofs"
+	"golang.org/x/sys/unix"
+
+	"inlay/internal/extension"
+	"inlay/internal/osrelease"
+)
+
+// Bounds on what a listing takes from a hostile image.
+const (
+	maxFiles = 4_000_000
+	maxDepth = 512
+)
+
+// fileSystem reads the release file and, if asked, the list of files.
+func (r *Report) fileSystem(section *io.SectionReader, o Options) {
+	err := r.readFiles(section, o)
+	if err != nil {
+		r.unread("files", err)
+	}
+}
+
+func (r *Report) readFiles(section *io.SectionReader, o Options) (err error) {
+	kind := fileSystemOf(section)
+	if kind != "erofs" {
+		return fmt.Errorf("the file system is %q, which inlay does not read", kind)
+	}
+	// The reader is another's, and the image may be anyone's.
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the file system is damaged: %v", p)
+		}
+	}()
+	files, err := erofs.Open(section)
+	if err != nil {
+		return fmt.Errorf("opening the file system: %w", err)
+	}
+	if err := r.release(files); err != nil {
+		return err
+	}
+	if o.Files {
+		return r.list(files)
+	}
+	return nil
+}
+
+// release finds the release file, which tells the kind and the name.
+func (r *Report) release(files fs.FS) error {
+	for _, k := range extension.Kinds() {
+		entries, err := fs.ReadDir(files, k.ReleaseFolder)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("reading %q: %w", "/"+k.ReleaseFolder, err)
+		}
+		for _, e := range entries {
+			name, found := strings.CutPrefix(e.Name(), extension.ReleasePrefix)
+			if !found {
+				continue
+			}
+			text, err := readSmall(files, path.Join(k.ReleaseFolder, e.Name()))
+			if err != nil {
+				return err
+			}
+			r.Kind, r.ExtensionName = k.Name, name
+			r.setRelease(k, text)
+		}
+	}
+	if r.Kind == "" {
+		r.unread("release file", errors.New("there is none: no system merges this image"))
+	}
+	return nil
+}
+
+func (r *Report) setRelease(k extension.Kind, text []byte) {
+	parsed, err := osrelease.Parse(text)
+	if err != nil {
+		r.unread("release file", err)
+		return
+	}
+	var lines []string
+	for _, f := range parsed.Fields() {
+		lines = append(lines, f.Key+"="+f.Value)
+	}
+	if k.Configuration {
+		r.ConfextRelease = lines
+	} else {
+		r.SysextRelease = lines
+	}
+}
+
+func readSmall(files fs.FS, name string) ([]byte, error) {
+	f, err := files.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("reading %q: %w", "/"+name, err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, osrelease.MaxSize+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading %q: %w", "/"+name, err)
+	}
+	return text, nil
+}
+
+// list fills Files with every name, in bytewise order of paths.
+func (r *Report) list(files fs.FS) error {
+	return fs.WalkDir(files, ".", func(name string, e fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return fmt.Errorf("reading %q: %w", "/"+name, err)
+		case len(r.Files) == maxFiles || strings.Count(name, "/") > maxDepth:
+			return fmt.Errorf("listing stops at %q: more than %d files, or %d folders deep", "/"+name, maxFiles, maxDepth)
+		case name == ".":
+			return nil
+		}
+		info, err := e.Info()
+		if err != nil {
+			return fmt.Errorf("reading %q: %w", "/"+name, err)
+		}
+		f := File{Path: "/" + name, Mode: info.Mode().String(), Size: info.Size(), MTime: info.ModTime().UTC(), Links: 1}
+		if stat, ok := info.Sys().(*erofs.Stat); ok {
+			f.describe(stat)
+		}
+		if links, ok := files.(fs.ReadLinkFS); ok && info.Mode()&fs.ModeSymlink != 0 {
+			if f.Target, err = links.ReadLink(name); err != nil {
+				return fmt.Errorf("reading %q: %w", "/"+name, err)
+			}
+		}
+		r.Files = append(r.Files, f)
+		return nil
+	})
+}
+
+func (f *File) describe(stat *erofs.Stat) {
+	f.UID, f.GID, f.Links = stat.UID, stat.GID, stat.Nlink
+	f.MTime = time.Unix(int64(stat.Mtime), int64(stat.MtimeNs)).UTC()
+	if stat.Mode&fs.ModeDevice != 0 {
+		f.Size, f.Device = 0, fmt.Sprintf("%d:%d", unix.Major(uint64(stat.Rdev)), unix.Minor(uint64(stat.Rdev)))
+	}
+	for name := range stat.Xattrs {
+		f.Xattrs = append(f.Xattrs, name)
+	}
+	slices.Sort(f.Xattrs)
+}
+
+// fileSystemOf knows a file system by its magic number, in the word of
+// blkid(8), or returns "".
+func fileSystemOf(section io.ReaderAt) string {
+	for _, known := range []struct {
+		name  string
+		at    int64
+		magic string
+	}{
+		{"erofs", 1024, "\xe2\xe1\xf5\xe0"},
+		{"squashfs", 0, "hsqs"},
+		{"ext4", 1080, "\x53\xef"},
+		{"btrfs", 65600, "_BHRfS_M"},
+		{"xfs", 0, "XFSB"},
+	} {
+		b := make([]byte, len(known.magic))
+		if _, err := section.ReadAt(b, known.at); err == nil && string(b) == known.magic {
+			return known.name
+		}
+	}
+	return ""
+}

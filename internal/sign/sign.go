@@ -1,0 +1,161 @@
+// Package sign puts a signature on an image that already exists, our own or
+// another's: in place where one block can make the switch, on a copy that
+// takes the image's name otherwise. Either way a kill at any instant leaves
+// the old image or the new one.
+package sign
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"inlay/internal/cms"
+	"inlay/internal/ddi"
+	"inlay/internal/hint"
+	"inlay/internal/keys"
+	"inlay/internal/stage"
+)
+
+// ErrBusy is returned when another command is at work on the image.
+var ErrBusy = errors.New("another command is writing to the image")
+
+// Options say how an image gets its signature: made by Signer now, or made
+// elsewhere and handed over.
+type Options struct {
+	// Signer makes the signature, if it is not nil.
+	Signer *keys.Pair
+	// PKCS7 is a detached signature over the root hash text, in DER, and
+	// Certificate the one that it is by.
+	PKCS7       []byte
+	Certificate *x509.Certificate
+}
+
+// Result is what was done.
+type Result struct {
+	Path        string `json:"path"`
+	Size        int64  `json:"size"`
+	RootHash    string `json:"rootHash"`
+	Subject     string `json:"subject"`
+	Fingerprint string `json:"fingerprint"`
+	// InPlace says that the image's data was not written again.
+	InPlace bool `json:"inPlace"`
+}
+
+// Text returns what a signature of the image at path is made over: the root
+// hash as 64 hexadecimal digits, without a newline.
+func Text(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	root, _, err := rootHash(f)
+	if err != nil {
+		return "", fmt.Errorf("reading %q: %w", path, err)
+	}
+	return hex.EncodeToString(root[:]), nil
+}
+
+// Run signs the image at path.
+func Run(ctx context.Context, path string, o Options) (*Result, error) {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return nil, fmt.Errorf("signing %q: %w", path, errors.Join(ErrBusy, err))
+	}
+	root, size, err := rootHash(f)
+	if err != nil {
+		return nil, fmt.Errorf("signing %q: %w", path, err)
+	}
+	signature, certificate, err := signature(root, o)
+	if err != nil {
+		return nil, fmt.Errorf("signing %q: %w", path, err)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	result := &Result{
+		Path: path, RootHash: hex.EncodeToString(root[:]), InPlace: true,
+		Subject: certificate.Subject.String(), Fingerprint: hex.EncodeToString(signature.Fingerprint[:]),
+	}
+	result.Size, err = ddi.Attach(f, size, signature)
+	if errors.Is(err, ddi.ErrNotInPlace) {
+		result.InPlace = false
+		result.Size, err = replace(f, path, size, signature)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("signing %q: %w", path, err)
+	}
+	return result, nil
+}
+
+func rootHash(f *os.File) (root ddi.RootHash, size int64, err error) {
+	info, err := f.Stat()
+	if err != nil {
+		return root, 0, err
+	}
+	if !info.Mode().IsRegular() {
+		return root, 0, errors.New("not a regular file")
+	}
+	image, err := ddi.Open(f, info.Size())
+	if err != nil {
+		return root, 0, err
+	}
+	root, err = image.RootHash()
+	if errors.Is(err, ddi.ErrNoVerity) {
+		err = hint.Wrap(err, "only an image with a dm-verity tree can be signed: build one with inlay build")
+	}
+	return root, info.Size(), err
+}
+
+// signature returns the signature to attach, which is known to verify.
+func signature(root ddi.RootHash, o Options) (*ddi.Signature, *x509.Certificate, error) {
+	text := []byte(hex.EncodeToString(root[:]))
+	certificate, pkcs7 := o.Certificate, o.PKCS7
+	if o.Signer != nil {
+		certificate = o.Signer.Certificate
+		var err error
+		if pkcs7, err = cms.Sign(text, certificate, o.Signer.Signer); err != nil {
+			return nil, nil, err
+		}
+	}
+	parsed, err := cms.Parse(pkcs7)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := parsed.Verify(text, certificate); err != nil {
+		return nil, nil, hint.Wrap(err, "sign the text that \"inlay sign IMAGE --print-text\" prints, without a newline, with this certificate's key")
+	}
+	return &ddi.Signature{RootHash: root, Fingerprint: sha256.Sum256(certificate.Raw), PKCS7: pkcs7}, certificate, nil
+}
+
+// replace attaches the signature to a copy, which takes the image's place.
+func replace(f *os.File, path string, size int64, signature *ddi.Signature) (int64, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	fresh, err := stage.Create(path, info.Mode())
+	if err != nil {
+		return 0, err
+	}
+	defer fresh.Discard()
+	if _, err := io.Copy(fresh.File, io.NewSectionReader(f, 0, size)); err != nil {
+		return 0, fmt.Errorf("copying: %w", err)
+	}
+	size, err = ddi.AttachCopy(fresh, size, signature)
+	if err != nil {
+		return 0, err
+	}
+	return size, fresh.Commit()
+}
