@@ -19,6 +19,8 @@ type message struct {
 	afterCerts   []byte
 	signers      [][]byte
 	afterSigners []byte
+	afterSigned  []byte
+	afterBody    []byte
 }
 
 // signerInfo is the same for the one signer.
@@ -43,7 +45,7 @@ func (m message) der(t *testing.T) []byte {
 		m.afterSigners,
 	)
 	return sequence(t, casn1.SEQUENCE, oid(t, 1, 2, 840, 113549, 1, 7, 2),
-		sequence(t, casn1.Tag(0).ContextSpecific().Constructed(), signed))
+		sequence(t, casn1.Tag(0).ContextSpecific().Constructed(), signed, m.afterSigned), m.afterBody)
 }
 
 func sequence(t *testing.T, tag casn1.Tag, parts ...[]byte) []byte {
@@ -86,16 +88,19 @@ func TestParseRefusesHostileParts(t *testing.T) {
 		"digest parameters": {func(m *message, _ *signerInfo) {
 			m.digests = [][]byte{sequence(t, casn1.SEQUENCE, oid(t, 2, 16, 840, 1, 101, 3, 4, 2, 1), []byte{4, 0})}
 		}, "has parameters"},
-		"17 certificates":    {func(m *message, _ *signerInfo) { m.certificates = bytesTimes(cert.Raw, 17) }, "more than 16"},
-		"junk certificate":   {func(m *message, _ *signerInfo) { m.certificates = [][]byte{{0x30, 0}} }, "embedded certificate 1"},
-		"attribute cert":     {func(m *message, _ *signerInfo) { m.certificates = [][]byte{{0xa1, 0}} }, "set of certificates is malformed"},
-		"revocation list":    {func(m *message, _ *signerInfo) { m.afterCerts = []byte{0xa1, 0} }, "revocation list"},
-		"no signer":          {func(m *message, _ *signerInfo) { m.signers = [][]byte{} }, "no signer"},
-		"signer twice":       {func(m *message, s *signerInfo) { m.signers = bytesTimes(s.der(t), 2) }, "more than one signer"},
-		"junk after signers": {func(m *message, _ *signerInfo) { m.afterSigners = null }, "set of signers is malformed"},
-		"negative serial":    {func(_ *message, s *signerInfo) { s.serial = []byte{2, 1, 0xff} }, "negative"},
-		"padded serial":      {func(_ *message, s *signerInfo) { s.serial = []byte{2, 2, 0, 1} }, "name is malformed"},
-		"issuer of junk":     {func(_ *message, s *signerInfo) { s.issuer = []byte{0x30, 2, 5, 0} }, "issuer is malformed"},
+		"17 certificates":        {func(m *message, _ *signerInfo) { m.certificates = bytesTimes(cert.Raw, 17) }, "more than 16"},
+		"junk certificate":       {func(m *message, _ *signerInfo) { m.certificates = [][]byte{{0x30, 0}} }, "embedded certificate 1"},
+		"attribute cert":         {func(m *message, _ *signerInfo) { m.certificates = [][]byte{{0xa1, 0}} }, "set of certificates is malformed"},
+		"revocation list":        {func(m *message, _ *signerInfo) { m.afterCerts = []byte{0xa1, 0} }, "revocation list"},
+		"no signer":              {func(m *message, _ *signerInfo) { m.signers = [][]byte{} }, "no signer"},
+		"signer twice":           {func(m *message, s *signerInfo) { m.signers = bytesTimes(s.der(t), 2) }, "more than one signer"},
+		"junk after signers":     {func(m *message, _ *signerInfo) { m.afterSigners = null }, "set of signers is malformed"},
+		"junk after signed data": {func(m *message, _ *signerInfo) { m.afterSigned = null }, "signed data is malformed"},
+		"junk after the body":    {func(m *message, _ *signerInfo) { m.afterBody = null }, "content of the message is malformed"},
+		"junk after serial":      {func(_ *message, s *signerInfo) { s.serial = append([]byte{2, 1, 1}, null...) }, "name is malformed"},
+		"negative serial":        {func(_ *message, s *signerInfo) { s.serial = []byte{2, 1, 0xff} }, "negative"},
+		"padded serial":          {func(_ *message, s *signerInfo) { s.serial = []byte{2, 2, 0, 1} }, "name is malformed"},
+		"issuer of junk":         {func(_ *message, s *signerInfo) { s.issuer = []byte{0x30, 2, 5, 0} }, "issuer is malformed"},
 		"signed attributes": {func(_ *message, s *signerInfo) {
 			s.digest = append(bytes.Clone(s.digest), sequence(t, 0xa0, attribute)...)
 		}, "signed attributes"},
