@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -14,9 +15,9 @@ import (
 // a hidden child.
 func commands(flags ...string) *cobra.Command {
 	root := &cobra.Command{Use: "inlay", Short: "Do all of it"}
-	child := &cobra.Command{Use: "build NAME", Short: "Build one", Run: func(*cobra.Command, []string) {}}
+	child := &cobra.Command{Use: "build NAME", Short: "Build one", Long: "NAME is one of\n  this:X  a thing\n  that:Y  another\n\nThe end.", Run: func(*cobra.Command, []string) {}}
 	for _, name := range flags {
-		child.Flags().String(name, "", "what it says")
+		child.Flags().String(name, runtime.GOARCH, "what it says")
 	}
 	root.AddCommand(child, &cobra.Command{Use: "secret", Hidden: true, Run: func(*cobra.Command, []string) {}})
 	return root
@@ -44,6 +45,13 @@ func TestGenerate(t *testing.T) {
 	}
 	if page := string(first["cli/inlay.md"]); !strings.Contains(page, "(inlay-build.md)") {
 		t.Errorf("the reference does not link to a child:\n%s", page)
+	}
+	page := string(first["cli/inlay-build.md"])
+	if !strings.Contains(page, "NAME is one of\n\n```\n  this:X  a thing\n  that:Y  another\n```\n\nThe end.") {
+		t.Errorf("a list in a help text has lost its shape:\n%s", page)
+	}
+	if strings.Contains(page, runtime.GOARCH) {
+		t.Errorf("the reference names this machine:\n%s", page)
 	}
 
 	t.Setenv("SOURCE_DATE_EPOCH", "1000000000")

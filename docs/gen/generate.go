@@ -6,11 +6,13 @@ import (
 	"io"
 	"iter"
 	"regexp"
+	"runtime"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
+	"github.com/spf13/pflag"
 )
 
 // generate returns every file by its path below docs/, with slashes.
@@ -19,6 +21,9 @@ func generate(root *cobra.Command) (map[string][]byte, error) {
 	root.InitDefaultCompletionCmd()
 	files := map[string][]byte{}
 	for command := range tree(root) {
+		command.Long = fenced(command.Long)
+		command.Flags().VisitAll(hideMachine)
+		command.PersistentFlags().VisitAll(hideMachine)
 		dashed := strings.ReplaceAll(command.CommandPath(), " ", "-")
 		page, err := manual(command)
 		if err != nil {
@@ -65,6 +70,31 @@ func visit(command *cobra.Command, yield func(*cobra.Command) bool) bool {
 		}
 	}
 	return true
+}
+
+// fenced marks the indented lines of a help text as such, so that its lists and
+// tables survive being a paragraph.
+func fenced(text string) string {
+	var out strings.Builder
+	inside := false
+	for line := range strings.SplitSeq(text, "\n") {
+		if indented := strings.HasPrefix(line, "  "); indented != inside {
+			out.WriteString(map[bool]string{true: "\n```\n", false: "```\n"}[indented])
+			inside = indented
+		}
+		out.WriteString(line + "\n")
+	}
+	if inside {
+		out.WriteString("```\n")
+	}
+	return strings.TrimSuffix(out.String(), "\n")
+}
+
+// hideMachine rewrites a default that would differ on another machine.
+func hideMachine(f *pflag.Flag) {
+	if f.DefValue == runtime.GOARCH {
+		f.DefValue = "this machine's"
+	}
 }
 
 // manual returns the man page of one command.
