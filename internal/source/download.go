@@ -137,7 +137,7 @@ func (d *download) connect() error {
 	ctx, cancel := context.WithCancelCause(d.ctx)
 	d.cancel = cancel
 	d.watch = time.AfterFunc(d.stall, func() { cancel(errStalled) })
-	resp, err := d.get(ctx, d.headers())
+	resp, err := d.get(ctx, d.headers()) //nolint:bodyclose // drop closes it
 	if err == nil {
 		d.body = &stallReader{ctx, resp.Body}
 		err = d.accept(resp)

@@ -219,3 +219,34 @@ func mustOpen(t testing.TB, ref string, o source.Options) *source.Image {
 }
 
 func emptyIndex() v1.ImageIndex { return mutate.IndexMediaType(empty.Index, types.OCIImageIndex) }
+
+func readAll(t testing.TB, r io.ReadCloser) string {
+	t.Helper()
+	defer r.Close()
+	b, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// inflated undoes the packing of a fixture's layer.
+func inflated(t testing.TB, r io.ReadCloser) string {
+	t.Helper()
+	b := readAll(t, r)
+	switch {
+	case strings.HasPrefix(b, "\x1f\x8b"):
+		z, err := gzip.NewReader(strings.NewReader(b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return readAll(t, z)
+	case strings.HasPrefix(b, "\x28\xb5\x2f\xfd"):
+		z, err := zstd.NewReader(strings.NewReader(b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return readAll(t, z.IOReadCloser())
+	}
+	return b
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -31,8 +32,8 @@ type Image struct {
 // walked afterwards.
 func (im *Image) Close() error {
 	var errs []error
-	for i := len(im.closers) - 1; i >= 0; i-- {
-		errs = append(errs, im.closers[i]())
+	for _, closer := range slices.Backward(im.closers) {
+		errs = append(errs, closer())
 	}
 	im.closers = nil
 	return errors.Join(errs...)

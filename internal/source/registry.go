@@ -2,30 +2,16 @@ package source
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
-
-	"inlay/internal/hint"
-)
-
-const (
-	// maxRedirects bounds the hops from a registry to where its blobs lie.
-	maxRedirects = 5
-	// dialTimeout bounds the wait for a server that does not answer at all.
-	dialTimeout = 15 * time.Second
 )
 
 // repository is one repository of a registry, logged in.
@@ -107,72 +93,6 @@ func login(ctx context.Context, repo name.Repository, o Options) (*repository, e
 	return r, nil
 }
 
-// retrying is the transport below the login: it repeats requests that a
-// passing trouble ended before their answer began.
-func (r *repository) retrying(o Options) http.RoundTripper {
-	dial := o.dial
-	if dial == nil {
-		dial = (&net.Dialer{Timeout: dialTimeout}).DialContext
-	}
-	base := &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           dial,
-		ForceAttemptHTTP2:     true,
-		MaxIdleConns:          8,
-		IdleConnTimeout:       90 * time.Second,
-		TLSHandshakeTimeout:   dialTimeout,
-		ResponseHeaderTimeout: r.patience.stall,
-		// A blob is wanted as it is stored: its digest covers the gzip.
-		DisableCompression: true,
-		TLSClientConfig:    &tls.Config{InsecureSkipVerify: o.Insecure}, //nolint:gosec // the user's own choice
-	}
-	return transport.NewRetry(&schemeGuard{base, o.Insecure},
-		transport.WithRetryBackoff(transport.Backoff{Duration: r.patience.backoff, Factor: 3, Jitter: 0.1, Steps: 3}),
-		transport.WithRetryPredicate(func(err error) bool {
-			var passing interface{ Temporary() bool }
-			return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || isReset(err) ||
-				errors.As(err, &passing) && passing.Temporary()
-		}),
-		transport.WithRetryStatusCodes(http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError,
-			http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout))
-}
-
-// schemeGuard keeps plain HTTP to this machine unless the user allows it. The
-// client library would also try it for private addresses, credentials and all.
-type schemeGuard struct {
-	inner    http.RoundTripper
-	insecure bool
-}
-
-var errPlainHTTP = errors.New("plain HTTP is not allowed")
-
-func (g *schemeGuard) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.URL.Scheme != "https" && !g.insecure && !isLoopback(req.URL.Hostname()) {
-		return nil, errPlainHTTP
-	}
-	return g.inner.RoundTrip(req)
-}
-
-func isLoopback(host string) bool {
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.IsLoopback()
-}
-
-// checkRedirect bounds redirects and keeps them from link-local addresses,
-// where clouds serve their machines' secrets.
-func checkRedirect(req *http.Request, via []*http.Request) error {
-	if len(via) > maxRedirects {
-		return fmt.Errorf("the registry redirects more than %d times", maxRedirects)
-	}
-	if addr, err := netip.ParseAddr(req.URL.Hostname()); err == nil && addr.Unmap().IsLinkLocalUnicast() {
-		return fmt.Errorf("the registry redirects to the link-local address %s", addr)
-	}
-	return nil
-}
-
 func (r *repository) get(ctx context.Context, kind, id string, header http.Header) (*http.Response, error) {
 	u := r.base
 	u.Path += "/" + kind + "/" + id
@@ -251,33 +171,4 @@ func (r *repository) open(ctx context.Context, d descriptor) (io.ReadCloser, err
 
 func isPassing(status int) bool {
 	return status >= 500 || status == http.StatusRequestTimeout || status == http.StatusTooManyRequests
-}
-
-// openAny asks the daemon first and takes its image only if it fits.
-func openAny(ctx context.Context, image string, o Options) (*Image, error) {
-	im, err := openDaemon(ctx, image, o)
-	reason := ""
-	switch {
-	case ctx.Err() != nil:
-		return nil, context.Cause(ctx)
-	case err != nil:
-		reason = oneLine(err)
-	case im.OS == "linux" && im.Architecture == o.architecture():
-		return im, nil
-	default:
-		reason = "the daemon's image is " + platform{OS: im.OS, Architecture: im.Architecture}.String()
-		if err := im.Close(); err != nil {
-			return nil, err
-		}
-	}
-	im, err = openRegistry(ctx, image, o)
-	if err != nil {
-		err = fmt.Errorf("%w (%s)", err, reason)
-		if advice := localPath(image); advice != "" {
-			err = hint.Wrap(err, advice)
-		}
-		return nil, err
-	}
-	im.Origin += fmt.Sprintf(" (%s)", reason)
-	return im, nil
 }

@@ -1,0 +1,27 @@
+package source
+
+import (
+	"context"
+	"io"
+	"net"
+	"time"
+)
+
+// Impatient makes a registry client give up soon.
+func (o Options) Impatient(stall time.Duration, tries int) Options {
+	o.patience = patience{stall: stall, tries: tries, backoff: time.Millisecond}
+	return o
+}
+
+// Dialing makes a registry client find every host at address.
+func (o Options) Dialing(address string) Options {
+	o.dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, address)
+	}
+	return o
+}
+
+// DetectArchive opens an uncompressed archive of an image in memory.
+func DetectArchive(ctx context.Context, r io.ReaderAt, size int64) (*Image, error) {
+	return plainArchive(ctx, r, size, Options{Architecture: "amd64"})
+}
