@@ -72,6 +72,9 @@ func TestExecCancelled(t *testing.T) {
 	if err := sign(t, ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want %v", err, context.Canceled)
 	}
+	if _, err := os.Stat(started + ".ended"); err != nil {
+		t.Errorf("the program had no chance to clean up: %v", err)
+	}
 	if took := time.Since(begin); took > 30*time.Second {
 		t.Errorf("ending the program took %v", took)
 	}

@@ -12,7 +12,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -192,9 +194,15 @@ func playSigner(ctx context.Context, role string) int {
 		}
 		return 0
 	case "hangs":
-		fmt.Fprintln(os.Stderr, "waiting for the token")
-		_ = os.WriteFile(os.Getenv(roleVariable+"_STARTED"), nil, 0o600)
-		time.Sleep(time.Minute)
+		asked := make(chan os.Signal, 1)
+		signal.Notify(asked, syscall.SIGTERM)
+		started := os.Getenv(roleVariable + "_STARTED")
+		_ = os.WriteFile(started, nil, 0o600)
+		select {
+		case <-asked:
+			_ = os.WriteFile(started+".ended", nil, 0o600)
+		case <-time.After(time.Minute):
+		}
 	}
 	return 0
 }
