@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -141,8 +142,18 @@ func (o operation) apply(b []byte) []byte {
 	return b
 }
 
-// version describes an image as a reader sees it, including its data.
+// version describes an image as a reader sees it, including its data and what
+// is damaged in its partition table.
 func version(b []byte) string {
+	im, err := ddi.Open(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		return err.Error()
+	}
+	return fmt.Sprint(im.Table.Damage, mended(b))
+}
+
+// mended is version without the damage.
+func mended(b []byte) string {
 	im, err := ddi.Open(bytes.NewReader(b), int64(len(b)))
 	if err != nil {
 		return err.Error()
@@ -156,8 +167,9 @@ func version(b []byte) string {
 
 // TestAttachInterrupted looks at the file as it can be after a crash: writes
 // before the last completed sync are there, of those after it any may be and
-// any may not, and a write may have stopped at any sector. Only the switch
-// itself, when it is the signature's text, is held to be whole.
+// any may not, and a write may have stopped at any sector. The switch itself is
+// held to be whole if it is the signature's text; if it is the partition table,
+// a torn one is damage that the backup mends.
 func TestAttachInterrupted(t *testing.T) {
 	t.Parallel()
 	for name, test := range inPlaceCases() {
@@ -183,11 +195,19 @@ func TestAttachInterrupted(t *testing.T) {
 			}
 			settled := start
 			for i, step := range steps {
+				whole, torn := crashes(settled, step)
 				want := []string{before}
 				if i == len(steps)-1 {
 					want = append(want, after)
+					for what, state := range torn {
+						if name := mended(state); name != mended(start) && name != mended(f.bytes()) {
+							t.Errorf("torn switch, %s: the image is neither old nor new: %s", what, name)
+						}
+					}
+				} else {
+					maps.Copy(whole, torn)
 				}
-				for what, state := range crashes(settled, step) {
+				for what, state := range whole {
 					if name := version(state); !slices.Contains(want, name) {
 						t.Errorf("step %d, %s: the image is neither old nor new: %s", i, what, name)
 					}
@@ -216,9 +236,10 @@ func splitAtSync(log []operation) [][]operation {
 	return steps
 }
 
-// crashes yields every state in which a crash during step can leave the file.
-func crashes(settled []byte, step []operation) map[string][]byte {
-	states := map[string][]byte{}
+// crashes returns the states in which a crash during step can leave the file:
+// with any of its operations done, and with one write torn.
+func crashes(settled []byte, step []operation) (whole, torn map[string][]byte) {
+	whole, torn = map[string][]byte{}, map[string][]byte{}
 	for set := range 1 << len(step) {
 		state := bytes.Clone(settled)
 		for i, o := range step {
@@ -226,22 +247,20 @@ func crashes(settled []byte, step []operation) map[string][]byte {
 				state = o.apply(state)
 			}
 		}
-		states[fmt.Sprintf("operations %b", set)] = state
+		whole[fmt.Sprintf("operations %b", set)] = state
 	}
-	// Prefixes, the last operation of which is torn.
 	state := settled
 	for i, o := range step {
 		if o.kind == "write" && (len(step) > 1 || o.off == 0) {
 			for n := 512; n < len(o.data); n += 512 {
-				torn := operation{"write", o.off, o.data[:n]}
-				states[fmt.Sprintf("%d bytes of operation %d", n, i)] = torn.apply(bytes.Clone(state))
-				torn = operation{"write", o.off + int64(n), o.data[n:]}
-				states[fmt.Sprintf("all but %d bytes of operation %d", n, i)] = torn.apply(bytes.Clone(state))
+				first, rest := operation{"write", o.off, o.data[:n]}, operation{"write", o.off + int64(n), o.data[n:]}
+				torn[fmt.Sprintf("%d bytes of operation %d", n, i)] = first.apply(bytes.Clone(state))
+				torn[fmt.Sprintf("all but %d bytes of operation %d", n, i)] = rest.apply(bytes.Clone(state))
 			}
 		}
 		state = o.apply(bytes.Clone(state))
 	}
-	return states
+	return whole, torn
 }
 
 func TestAttachNotInPlace(t *testing.T) {
