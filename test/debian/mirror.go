@@ -9,9 +9,27 @@ import (
 )
 
 // mirror returns the address of the Debian archive that apt uses on this
-// machine. Security and backports archives carry another label or suite and
-// are passed over: they don't hold whole releases.
+// machine. apt knows which source is Debian's only after its first update,
+// which container images leave to whoever comes next.
 func mirror(ctx context.Context) (string, error) {
+	uri, err := configuredMirror(ctx)
+	if err != nil || uri != "" {
+		return uri, err
+	}
+	if err := run(ctx, "apt-get", "-q", "update"); err != nil {
+		return "", err
+	}
+	uri, err = configuredMirror(ctx)
+	if err == nil && uri == "" {
+		err = errors.New("asking apt for its Debian mirror: none is configured")
+	}
+	return uri, err
+}
+
+// configuredMirror returns "" if apt does not know of a Debian archive. Security
+// and backports archives carry another label or suite and are passed over: they
+// don't hold whole releases.
+func configuredMirror(ctx context.Context) (string, error) {
 	command := exec.CommandContext(ctx, "apt-get", "indextargets",
 		"--format", "$(REPO_URI) $(CODENAME)",
 		"Created-By: Packages", "Origin: Debian", "Label: Debian", "Component: main")
@@ -25,5 +43,5 @@ func mirror(ctx context.Context) (string, error) {
 			return uri, nil
 		}
 	}
-	return "", errors.New("asking apt for its Debian mirror: none is configured, or apt-get update never ran")
+	return "", nil
 }

@@ -22,16 +22,19 @@ const (
 	contentText = "content of the extension"
 )
 
-// builder makes a signed extension image out of a folder, at the path given.
+// builder makes an extension image out of a folder, at the path given. The zero
+// key pair asks for one without a signature.
 type builder func(t *testing.T, tree, image string, signer keyPair)
 
 // buildImage builds the test's extension with the key pair and returns the image.
-func buildImage(t *testing.T, build builder, signer keyPair) string {
+// The case's name goes into it, so that no two have the same root hash: systemd
+// names devices after that, and would use one that is still there.
+func buildImage(t *testing.T, name string, build builder, signer keyPair) string {
 	t.Helper()
 	tree := t.TempDir()
 	writeFile(t, filepath.Join(tree, contentPath), contentText+"\n")
 	// Enough data for a hash tree of more than one block.
-	blob := bytes.Repeat([]byte("some data of the extension, line by line\n"), 20_000)
+	blob := bytes.Repeat([]byte("data of the extension for "+name+"\n"), 20_000)
 	writeFile(t, filepath.Join(tree, "usr/share/inlay-test/blob"), string(blob))
 	image := filepath.Join(t.TempDir(), extensionName+".sysext.raw")
 	build(t, tree, image, signer)
@@ -41,11 +44,19 @@ func buildImage(t *testing.T, build builder, signer keyPair) string {
 // withInlay builds with the program that this project is about.
 func withInlay(t *testing.T, tree, image string, signer keyPair) {
 	t.Helper()
-	command := exec.CommandContext(t.Context(), inlay(t), "build", extensionName, "dir:"+tree,
-		"--private-key", signer.key, "--certificate", signer.certificate, "--output", filepath.Dir(image))
-	if output, err := command.CombinedOutput(); err != nil {
-		t.Fatalf("%q: %v\n%s", command.Args, err, output)
+	arguments := []string{"build", extensionName, "dir:" + tree, "--output", filepath.Dir(image)}
+	if signer != (keyPair{}) {
+		arguments = append(arguments, "--private-key", signer.key, "--certificate", signer.certificate)
 	}
+	runInlay(t, arguments...)
+}
+
+// withInlayLater builds an unsigned image and signs it afterwards, which adds
+// the partition for the signature.
+func withInlayLater(t *testing.T, tree, image string, signer keyPair) {
+	t.Helper()
+	withInlay(t, tree, image, keyPair{})
+	runInlay(t, "sign", image, "--private-key", signer.key, "--certificate", signer.certificate)
 }
 
 // withRepart builds with systemd's own tool: the control that shows that a
@@ -59,6 +70,14 @@ func withRepart(t *testing.T, tree, image string, signer keyPair) {
 	}
 	debian.Tools(t).Run(t, binds, "systemd-repart", "--make-ddi=sysext", "--private-key=/db.key",
 		"--certificate=/db.pem", "--copy-source=/tree", "/out/"+filepath.Base(image))
+}
+
+// withRepartThenInlay replaces the signature that systemd-repart made with a
+// stranger's key.
+func withRepartThenInlay(t *testing.T, tree, image string, signer keyPair) {
+	t.Helper()
+	withRepart(t, tree, image, newKeyPair(t, "stranger", "rsa2048"))
+	runInlay(t, "sign", image, "--private-key", signer.key, "--certificate", signer.certificate)
 }
 
 // inlayBinary is built once for all tests; see TestMain.
@@ -83,6 +102,15 @@ func inlay(t *testing.T) string {
 		t.Fatalf("building inlay: %v\n%s", b.err, b.output)
 	}
 	return path
+}
+
+// runInlay runs the program under test, which must succeed.
+func runInlay(t *testing.T, arguments ...string) {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), inlay(t), arguments...)
+	if output, err := command.CombinedOutput(); err != nil {
+		t.Fatalf("inlay %q: %v\n%s", arguments, err, output)
+	}
 }
 
 func TestMain(m *testing.M) {
@@ -118,5 +146,5 @@ type tool struct {
 
 // tools are those whose images every machine is given.
 func tools() []tool {
-	return []tool{{"repart", withRepart}}
+	return []tool{{"inlay", withInlay}, {"repart", withRepart}}
 }

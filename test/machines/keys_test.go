@@ -39,6 +39,14 @@ func generate(algorithm string) (crypto.Signer, error) {
 	return nil, fmt.Errorf("unknown algorithm %q", algorithm)
 }
 
+// inlayKeyPair is the pair that "inlay keys create" makes.
+func inlayKeyPair(t *testing.T, name string) keyPair {
+	t.Helper()
+	folder := filepath.Join(t.TempDir(), "keys")
+	runInlay(t, "keys", "create", name, "--output", folder)
+	return keyPair{filepath.Join(folder, "db.key"), filepath.Join(folder, "db.pem")}
+}
+
 // newKeyPair makes a key of the algorithm and a self-signed certificate for it.
 func newKeyPair(t *testing.T, name, algorithm string) keyPair {
 	t.Helper()

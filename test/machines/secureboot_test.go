@@ -39,7 +39,7 @@ func TestKernelAcceptsOurSignature(t *testing.T) {
 		trust.DB = append(trust.DB, signer.certificate)
 		for _, tool := range tools() {
 			name := tool.name + "-" + algorithm
-			p.add(name+".raw", buildImage(t, tool.build, signer))
+			p.add(name+".raw", buildImage(t, name, tool.build, signer))
 			p.run("attempt", name, name+".raw")
 			want[name] = outcome{merged: true, byKernel: true}
 		}
@@ -49,7 +49,7 @@ func TestKernelAcceptsOurSignature(t *testing.T) {
 	p.run("trust foreign.pem") // would do if systemd itself checked
 	for _, tool := range tools() {
 		name := tool.name + "-foreign-key"
-		p.add(name+".raw", buildImage(t, tool.build, foreign))
+		p.add(name+".raw", buildImage(t, name, tool.build, foreign))
 		p.run("attempt", name, name+".raw")
 		want[name] = outcome{}
 	}
