@@ -19,7 +19,7 @@ func TestDeps(t *testing.T) {
 		"github.com/spf13/cobra/doc":        "the manual's generator is docs/gen",
 		"github.com/cpuguy83/go-md2man":     "the manual's generator is docs/gen",
 		"k8s.io/":                           "no cluster client in a node's tool",
-		"github.com/docker/docker":                "the daemon is spoken to in plain HTTP",
+		"github.com/docker/docker":          "the daemon is spoken to in plain HTTP",
 		"github.com/docker/cli/cli/command": "the daemon is spoken to in plain HTTP",
 		"github.com/moby/":                  "the daemon is spoken to in plain HTTP",
 		"github.com/google/go-cmp":          "for tests only: it may panic",
