@@ -138,3 +138,34 @@ func TestPeerReadsRandomTrees(t *testing.T) {
 		})
 	}
 }
+
+// TestPeerReadsFullRoot: block 0 has less room for names than others.
+func TestPeerReadsFullRoot(t *testing.T) {
+	t.Parallel()
+	for names := 150; names < 280; names++ {
+		root := folder(0o755, nil)
+		for i := range names {
+			root.children[fmt.Sprintf("%04d", i)] = device(syscall.S_IFIFO|0o600, 0, 0)
+		}
+		compare(t, want(root), readPeer(t, build(t, root)), peerBlind)
+	}
+}
+
+func TestPeerReadsManyFolders(t *testing.T) {
+	t.Parallel()
+	root := folder(0o755, nil)
+	for i := range 65_536 {
+		root.children[fmt.Sprint(i)] = folder(0o755, nil)
+	}
+	img, err := goerofs.Open(bytes.NewReader(build(t, root)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := fs.Stat(img, ".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := info.Sys().(*goerofs.Stat).Nlink, 65_538; got != want {
+		t.Errorf("root has %d links, want %d", got, want)
+	}
+}

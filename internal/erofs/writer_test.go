@@ -2,6 +2,7 @@ package erofs_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -42,6 +43,49 @@ func TestTailsArePacked(t *testing.T) {
 	}
 	if got := len(build(t, root)); float64(got) > 1.1*float64(need) {
 		t.Errorf("image takes %d bytes for %d of inodes and tails", got, need)
+	}
+}
+
+// TestNoRubbish: buffers come dirty and what they held is nobody's business.
+func TestNoRubbish(t *testing.T) {
+	t.Parallel()
+	for name, root := range sorted(witnessed()) {
+		if at := bytes.Index(build(t, root), bytes.Repeat([]byte{0xa5}, 16)); at >= 0 {
+			t.Errorf("%s: a buffer's old content shows at %d", name, at)
+		}
+	}
+}
+
+func TestSuperblock(t *testing.T) {
+	t.Parallel()
+	image := build(t, folder(0o755, map[string]*node{
+		"a": file(0o644, pattern(10_000, 1)),
+		"b": folder(0o755, map[string]*node{"c": symlink("a")}),
+	}))
+	le := binary.LittleEndian
+	super := image[1024:1152]
+	for name, c := range map[string]struct{ got, want uint64 }{
+		"magic":          {uint64(le.Uint32(super)), 0xe0f5e1e2},
+		"features":       {uint64(le.Uint32(super[8:])), 3},
+		"block bits":     {uint64(super[12]), 12},
+		"root":           {uint64(le.Uint16(super[14:])), 36},
+		"inodes":         {le.Uint64(super[16:]), 4},
+		"build seconds":  {le.Uint64(super[24:]), 1_700_000_000},
+		"and the rest":   {uint64(le.Uint32(super[32:])), 123_456_789},
+		"blocks":         {uint64(le.Uint32(super[36:])), uint64(len(image)) / erofs.BlockSize},
+		"metadata block": {uint64(le.Uint32(super[40:])), 0},
+		"incompatible":   {uint64(le.Uint32(super[80:])), 0},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s: %#x, want %#x", name, c.got, c.want)
+		}
+	}
+	if !bytes.Equal(super[48:64], uuid[:]) {
+		t.Errorf("UUID is %x, want %x", super[48:64], uuid)
+	}
+	// Block 0, two blocks of a, one segment, one segment of folders.
+	if want := 5 * erofs.BlockSize; len(image) != want {
+		t.Errorf("image has %d bytes, want %d", len(image), want)
 	}
 }
 
