@@ -55,6 +55,9 @@ func (a *applier) resolve(path string, how climb) (route, error) {
 		}
 		next := at.child(part)
 		if next != nil && next.dir == nil {
+			if how == climbOnly && next.Kind() != Symlink {
+				return route{}, nil
+			}
 			target, err := a.inTheWay(route{at, names}, part, next, path)
 			if err != nil {
 				return route{}, err

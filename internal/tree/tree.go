@@ -28,7 +28,9 @@ type Tree struct {
 
 // New returns a tree that holds only its root, root:root 0755 with mtime 0.
 func New() *Tree {
-	return &Tree{root: implied()}
+	t := &Tree{root: implied()}
+	t.root.Links = 1
+	return t
 }
 
 // implied makes a folder that no entry names.

