@@ -84,8 +84,8 @@ image-context: build ## the folder that the Containerfile copies, in dist/image
 image: image-context ## the container image inlay:latest, by the local daemon
 	docker build -t inlay dist/image
 
-clean: ## remove what was built; demo keys go too
-	rm -rf dist demo .cache
+clean: ## remove what was built, and the demo with its keys; caches stay
+	rm -rf dist demo
 
 $(LINTER): tools/go.mod tools/go.sum
 	@mkdir -p $(@D)
