@@ -1,0 +1,153 @@
+package witness_test
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"inlay/test/debian"
+	"inlay/test/need"
+)
+
+// partition is what sfdisk says of one.
+type partition struct {
+	Start int64  `json:"start"`
+	Size  int64  `json:"size"`
+	UUID  string `json:"uuid"`
+	Name  string `json:"name"`
+}
+
+// judge has every outside tool look at a signed image and returns the tree
+// that the kernel shows of it.
+func judge(t *testing.T, built image) map[string]string {
+	t.Helper()
+	parts := partitions(t, built.Path)
+	if len(parts) != 3 {
+		t.Fatalf("sfdisk sees %d partitions, want 3", len(parts))
+	}
+	folder := t.TempDir()
+	fileSystem := cut(t, built.Path, parts[0], folder)
+	hashTree := cut(t, built.Path, parts[1], folder)
+	signature := cut(t, built.Path, parts[2], folder)
+
+	if said := command(t, nil, need.Tool(t, "sgdisk", "gdisk"), "-v", built.Path); !strings.Contains(said, "No problems found") {
+		t.Errorf("sgdisk: %s", said)
+	}
+	command(t, nil, need.Tool(t, "fsck.erofs", "erofs-utils"), fileSystem)
+	command(t, nil, need.Tool(t, "veritysetup", "cryptsetup-bin"), "verify", fileSystem, hashTree, built.RootHash)
+	opensslVerifies(t, built, signature, folder)
+	dissect(t, built)
+	return kernelTree(t, fileSystem)
+}
+
+func partitions(t *testing.T, path string) []partition {
+	t.Helper()
+	text := command(t, nil, need.Tool(t, "sfdisk", "fdisk"), "--json", path)
+	var table struct {
+		PartitionTable struct {
+			SectorSize int64       `json:"sectorsize"`
+			Partitions []partition `json:"partitions"`
+		} `json:"partitiontable"`
+	}
+	if err := json.Unmarshal([]byte(text), &table); err != nil {
+		t.Fatal(err)
+	}
+	for i := range table.PartitionTable.Partitions {
+		table.PartitionTable.Partitions[i].Start *= table.PartitionTable.SectorSize
+		table.PartitionTable.Partitions[i].Size *= table.PartitionTable.SectorSize
+	}
+	return table.PartitionTable.Partitions
+}
+
+// cut copies a partition into a file of its own, for tools that know no
+// partitions.
+func cut(t *testing.T, path string, p partition, folder string) string {
+	t.Helper()
+	out := filepath.Join(folder, p.Name)
+	command(t, nil, "dd", "if="+path, "of="+out, "bs=4096", "status=none",
+		"skip="+strconv.FormatInt(p.Start/4096, 10), "count="+strconv.FormatInt(p.Size/4096, 10))
+	return out
+}
+
+func opensslVerifies(t *testing.T, built image, partition, folder string) {
+	t.Helper()
+	text, err := os.ReadFile(partition)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s struct {
+		RootHash  string `json:"rootHash"`
+		Signature string `json:"signature"`
+	}
+	if err := json.Unmarshal([]byte(strings.TrimRight(string(text), "\x00")), &s); err != nil {
+		t.Fatal(err)
+	}
+	if s.RootHash != built.RootHash {
+		t.Errorf("the signature is for %s, the image has %s", s.RootHash, built.RootHash)
+	}
+	der, err := base64.StdEncoding.DecodeString(s.Signature)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkcs7, content := filepath.Join(folder, "p7s"), filepath.Join(folder, "text")
+	for file, data := range map[string][]byte{pkcs7: der, content: []byte(built.RootHash)} {
+		if err := os.WriteFile(file, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	command(t, nil, need.Tool(t, "openssl", "openssl"), "smime", "-verify", "-binary", "-inform", "der", "-in", pkcs7,
+		"-content", content, "-certfile", built.key.certificate, "-nointern", "-noverify", "-out", "/dev/null")
+}
+
+// dissect asks systemd-dissect 257: the three partitions of the documents, the
+// kinds of use, and its policy check.
+func dissect(t *testing.T, built image) {
+	t.Helper()
+	tools := debian.Tools(t)
+	binds := map[string]string{filepath.Dir(built.Path): "/w"}
+	path := "/w/" + filepath.Base(built.Path)
+	text := tools.Run(t, binds, "systemd-dissect", "--json=short", path)
+	var said struct {
+		Architecture string `json:"architecture"`
+		Sysext       bool   `json:"useSystemExtension"`
+		Portable     bool   `json:"usePortableSystemExtension"`
+		Confext      bool   `json:"useConfigurationExtension"`
+		Mounts       []struct {
+			ReadWrite  string `json:"rw"`
+			Designator string `json:"designator"`
+			Label      string `json:"partition_label"`
+			FileSystem string `json:"fstype"`
+		} `json:"mounts"`
+	}
+	if err := json.Unmarshal([]byte(text), &said); err != nil {
+		t.Fatalf("systemd-dissect: %v\n%s", err, text)
+	}
+	if want := strings.HasSuffix(path, ".sysext.raw"); said.Sysext != want || said.Portable != want || said.Confext == want {
+		t.Errorf("systemd-dissect ticks sysext %v, sysext for portable %v, confext %v", said.Sysext, said.Portable, said.Confext)
+	}
+	var shown []string
+	for _, m := range said.Mounts {
+		shown = append(shown, strings.Join([]string{m.ReadWrite, m.Designator, m.Label, m.FileSystem}, " "))
+	}
+	want := fmt.Sprintf("[ro root root-%[1]s erofs ro root-verity root-%[1]s-verity DM_verity_hash ro root-verity-sig root-%[1]s-verity-sig verity_hash_signature]", "x86-64")
+	if got := fmt.Sprint(shown); got != want {
+		t.Errorf("systemd-dissect shows\n%s, want\n%s", got, want)
+	}
+	tools.Run(t, binds, "systemd-dissect", "--validate", "--image-policy=root=signed", path)
+}
+
+// kernelTree mounts the file system and returns what the kernel shows.
+func kernelTree(t *testing.T, fileSystem string) map[string]string {
+	t.Helper()
+	need.Root(t)
+	need.FileSystem(t, "erofs")
+	at := t.TempDir()
+	command(t, nil, "mount", "-t", "erofs", "-o", "ro,loop", fileSystem, at)
+	defer command(t, nil, "umount", at)
+	return snapshot(t, at)
+}
