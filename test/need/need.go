@@ -6,6 +6,7 @@ package need
 import (
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -45,12 +46,9 @@ func FileSystem(t testing.TB, name string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, field := range strings.Fields(string(known)) {
-		if field == name {
-			return
-		}
+	if !slices.Contains(strings.Fields(string(known)), name) {
+		missing(t, "a kernel with %q", name)
 	}
-	missing(t, "a kernel with %q", name)
 }
 
 func missing(t testing.TB, format string, args ...any) {
