@@ -85,7 +85,7 @@ func TestParseRefuses(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add(policy, "/usr/bin/passwd")
 	f.Add("/a? x:y:z\n/(b|c)* -- x:y:z", "/")
-	f.Fuzz(func(t *testing.T, text, path string) {
+	f.Fuzz(func(_ *testing.T, text, path string) {
 		if len(text) > 1<<12 {
 			return
 		}
