@@ -120,11 +120,13 @@ func (b *builder) partitionType(role gpt.Role) gpt.GUID {
 // seedOf derives what names an image's parts from what names the image. They
 // are needed before the first block is hashed, so the content has no say.
 func seedOf(o Options) ddi.Seed {
-	h := sha256.New()
+	var text []byte
 	for _, part := range []string{"inlay", o.Kind.Name, o.Architecture.Word, o.Name, o.Seed} {
-		fmt.Fprintf(h, "%d:%s,", len(part), part)
+		// With their lengths, so that no two lists of parts read the same.
+		text = fmt.Appendf(text, "%d:%s,", len(part), part)
 	}
-	return ddi.Seed(h.Sum(nil)[:len(ddi.Seed{})])
+	sum := sha256.Sum256(text)
+	return ddi.Seed(sum[:len(ddi.Seed{})])
 }
 
 // finish seals, signs and names the image.
