@@ -106,9 +106,8 @@ func readSmall(files fs.FS, name string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading %q: %w", "/"+name, err)
 	}
-	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, osrelease.MaxSize+1))
-	if err != nil {
+	if err = errors.Join(err, f.Close()); err != nil {
 		return nil, fmt.Errorf("reading %q: %w", "/"+name, err)
 	}
 	return text, nil

@@ -42,7 +42,7 @@ func Image(path string, o Options) (*Report, error) {
 		return nil, fmt.Errorf("reading %q: %w", path, err)
 	}
 	r := &Report{
-		Name: filepath.Base(path), Size: info.Size(), SectorSize: int(image.Table.SectorSize),
+		Name: filepath.Base(path), Size: info.Size(), SectorSize: image.Table.SectorSize,
 		Architecture: image.Architecture, ImageUUID: image.Table.DiskGUID.String(), Signature: "unsigned",
 	}
 	for _, damage := range image.Table.Damage {
