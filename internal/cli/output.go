@@ -3,7 +3,6 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
 )
 
 // printJSON prints v as one indented object on standard output.
@@ -58,9 +57,6 @@ func size(n int64) string {
 func count(n int, one string) string {
 	if n == 1 {
 		return "1 " + one
-	}
-	if strings.HasSuffix(one, "y") {
-		return fmt.Sprintf("%d %sies", n, strings.TrimSuffix(one, "y"))
 	}
 	return fmt.Sprintf("%d %ss", n, one)
 }
