@@ -35,7 +35,10 @@ func snapshot(t *testing.T, folder string) map[string]string {
 		if err != nil {
 			return err
 		}
-		stat := info.Sys().(*syscall.Stat_t)
+		stat, ok := info.Sys().(*syscall.Stat_t)
+		if !ok {
+			return fmt.Errorf("%q: no stat", path)
+		}
 		line := fmt.Sprintf("%v %d:%d %s", info.Mode(), stat.Uid, stat.Gid, info.ModTime().UTC().Format("2006-01-02T15:04:05.999999999"))
 		if !info.IsDir() {
 			line += fmt.Sprintf(" links=%d", stat.Nlink)

@@ -12,7 +12,7 @@ import (
 )
 
 // inlay is the path of the program under test, built once as it ships.
-var inlay string //nolint:gochecknoglobals // TestMain has no other way to hand it on
+var inlay string
 
 func TestMain(m *testing.M) {
 	os.Exit(run(m))
@@ -65,8 +65,10 @@ type image struct {
 // build runs "inlay build NAME SOURCE" with a key and more flags.
 func build(t *testing.T, env []string, k key, name, source string, flags ...string) image {
 	t.Helper()
-	args := append([]string{"build", name, source, "--json", "--output", t.TempDir(),
-		"--private-key", k.private, "--certificate", k.certificate}, flags...)
+	args := append([]string{
+		"build", name, source, "--json", "--output", t.TempDir(),
+		"--private-key", k.private, "--certificate", k.certificate,
+	}, flags...)
 	text := command(t, env, inlay, args...)
 	built := image{key: k}
 	if err := json.Unmarshal([]byte(text), &built); err != nil {
