@@ -25,7 +25,7 @@ func readPeer(t testing.TB, image []byte) map[string]record {
 	first := make(map[int64]string)
 	var visit func(name string, info fs.FileInfo)
 	visit = func(name string, info fs.FileInfo) {
-		st := info.Sys().(*goerofs.Stat)
+		st := peerStat(t, info)
 		r := record{
 			Mode: unixMode(info.Mode()), UID: st.UID, GID: st.GID, Sec: int64(st.Mtime), Nsec: st.MtimeNs,
 			Links: uint64(st.Nlink), Xattrs: map[string]string{},
@@ -83,6 +83,15 @@ func readPeer(t testing.TB, image []byte) map[string]record {
 	}
 	visit(".", info)
 	return records
+}
+
+func peerStat(t testing.TB, info fs.FileInfo) *goerofs.Stat {
+	t.Helper()
+	st, ok := info.Sys().(*goerofs.Stat)
+	if !ok {
+		t.Fatalf("the peer describes %q by a %T", info.Name(), info.Sys())
+	}
+	return st
 }
 
 // unixMode undoes what package fs makes of type and permissions.
@@ -165,7 +174,7 @@ func TestPeerReadsManyFolders(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := info.Sys().(*goerofs.Stat).Nlink, 65_538; got != want {
+	if got, want := peerStat(t, info).Nlink, 65_538; got != want {
 		t.Errorf("root has %d links, want %d", got, want)
 	}
 }

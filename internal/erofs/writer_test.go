@@ -332,11 +332,11 @@ func TestDeviceFails(t *testing.T) {
 		dir.Entries = append(dir.Entries, erofs.Dirent{Name: "data", Type: syscall.S_IFREG, Ref: ref})
 		below := &erofs.Dir{Attr: root.attr}
 		for name, c := range sorted(root.children["folder"].children) {
-			ref, err := w.File(c.attr, int64(len(c.content)), bytes.NewReader(c.content))
+			small, err := w.File(c.attr, int64(len(c.content)), bytes.NewReader(c.content))
 			if err != nil {
 				return err
 			}
-			below.Entries = append(below.Entries, erofs.Dirent{Name: name, Type: syscall.S_IFREG, Ref: ref})
+			below.Entries = append(below.Entries, erofs.Dirent{Name: name, Type: syscall.S_IFREG, Ref: small})
 		}
 		w.SetLinks(ref, 2)
 		dir.Entries = append(dir.Entries, erofs.Dirent{Name: "folder", Type: syscall.S_IFDIR, Dir: below})
