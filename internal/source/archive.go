@@ -49,7 +49,7 @@ func indexArchive(ctx context.Context, r io.ReaderAt, size int64) (*archive, err
 			return nil, context.Cause(ctx)
 		}
 		h, err := headers.Next()
-		if errors.Is(err, io.EOF) {
+		if atEnd(err) {
 			return a, nil
 		}
 		if err != nil && !errors.Is(err, tar.ErrInsecurePath) {

@@ -18,8 +18,10 @@ type blob struct {
 	size   int64  // stored bytes; -1 if not known
 	digest Digest // of the stored bytes; "" if not known
 	diffID Digest // of the uncompressed bytes; "" if not known
-	open   func(ctx context.Context) (io.ReadCloser, error)
-	seen   func(n int64) // told of stored bytes as they are read; may be nil
+	// open returns the stored bytes from their start. Reading them ends when
+	// ctx does, so that nobody has to close a reader under its user.
+	open func(ctx context.Context) (io.ReadCloser, error)
+	seen func(n int64) // told of stored bytes as they are read; may be nil
 }
 
 // errEnough stops a walk that has seen what it came for.
@@ -37,23 +39,17 @@ func (b *blob) read(ctx context.Context, fn func(io.Reader) error) error {
 		return err
 	}
 	var work sync.WaitGroup
-	// A source that blocks in Read is woken by closing it.
-	closed := make(chan struct{})
-	context.AfterFunc(ctx, func() {
-		src.Close()
-		close(closed)
-	})
 	defer func() {
 		cancel(nil)
-		<-closed
 		work.Wait()
+		src.Close()
 	}()
 
 	p := &pipeline{ctx: ctx, cancel: cancel, work: &work}
 	counted := &countingReader{r: src, blob: b}
 	head := make([]byte, magicLen)
 	n, err := fill(counted, head)
-	if err != nil && !errors.Is(err, io.EOF) {
+	if err != nil && !atEnd(err) {
 		return fmt.Errorf("reading %s: %w", b.name, err)
 	}
 	head = head[:n]
@@ -172,7 +168,7 @@ func (i *inflater) Read(p []byte) (int, error) {
 	n, err := i.r.Read(p)
 	switch {
 	case err == nil:
-	case errors.Is(err, io.EOF):
+	case atEnd(err):
 		if extra, _ := io.Copy(io.Discard, i.upstream); extra > 0 {
 			return n, fmt.Errorf("inflating %s: %d bytes follow its end", i.name, extra)
 		}

@@ -10,8 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/name"
-
 	"inlay/internal/hint"
 )
 
@@ -29,9 +27,9 @@ var errNoImage = errors.New("the daemon does not have the image")
 
 // openDaemon asks the daemons that there are, in order, until one has the image.
 func openDaemon(ctx context.Context, image string, o Options) (*Image, error) {
-	if _, err := name.ParseReference(image); err != nil {
-		// The name becomes part of a URL's path.
-		return nil, fmt.Errorf("%q is not an image reference", image)
+	// The name becomes part of a URL's path.
+	if _, err := parseName(image); err != nil {
+		return nil, err
 	}
 	list, err := endpoints(o)
 	if err != nil {

@@ -82,7 +82,7 @@ func (d *download) Read(p []byte) (int, error) {
 		if err == nil || n > 0 {
 			return n, nil
 		}
-		if errors.Is(err, io.EOF) && d.off >= d.size {
+		if atEnd(err) && d.off >= d.size {
 			return 0, io.EOF
 		}
 		d.drop()
@@ -109,7 +109,7 @@ func (d *download) readBody(p []byte) (int, error) {
 		switch {
 		case n > 0:
 			return n, nil // the error will come again
-		case errors.Is(err, io.EOF) && d.off < d.size:
+		case atEnd(err) && d.off < d.size:
 			return 0, io.ErrUnexpectedEOF
 		case err != nil:
 			return 0, err
@@ -166,7 +166,7 @@ type stallReader struct {
 
 func (s *stallReader) Read(p []byte) (int, error) {
 	n, err := s.ReadCloser.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
+	if err != nil && !atEnd(err) {
 		if cause := context.Cause(s.ctx); cause != nil {
 			err = cause
 		}

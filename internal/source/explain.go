@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -48,6 +49,10 @@ func (r *repository) explain(err error, doing string) error {
 		return said("cannot be found", "check the spelling of the host")
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return said("refuses the connection", "check the host and the port, and that the registry runs")
+	case errors.Is(err, io.EOF), isReset(err):
+		// Not io.EOF any more: to a reader that would be a good end.
+		err = io.ErrUnexpectedEOF
+		return said("breaks the connection", "try again later")
 	case isTimeout(err):
 		return said("does not answer", "check the host, the port and the proxy settings")
 	}

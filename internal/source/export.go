@@ -78,7 +78,7 @@ func (x *export) stream(ctx context.Context, i int) (io.ReadCloser, error) {
 	tee.w = nil
 	want := x.image.Layers[i].DiffID
 	for ; ; h, err = members.Next() {
-		if errors.Is(err, io.EOF) {
+		if atEnd(err) {
 			break
 		}
 		if err != nil && !errors.Is(err, tar.ErrInsecurePath) {

@@ -59,7 +59,7 @@ func openArchive(ctx context.Context, f *os.File, o Options) (*Image, error) {
 	}
 	head := make([]byte, magicLen)
 	n, err := f.ReadAt(head, 0)
-	if err != nil && !errors.Is(err, io.EOF) {
+	if err != nil && !atEnd(err) {
 		return nil, err
 	}
 	kind, err := detectCompression(head[:n])
@@ -157,14 +157,14 @@ func peekBare(ctx context.Context, b *blob) (bare bool, err error) {
 		}
 		return errEnough
 	})
-	if err != nil && !errors.Is(err, errEnough) && !errors.Is(err, io.EOF) {
+	if err != nil && !errors.Is(err, errEnough) && !atEnd(err) {
 		return false, notTar(err)
 	}
 	headers := tar.NewReader(&head)
 	for first := true; ; first = false {
 		h, err := headers.Next()
 		switch {
-		case err != nil && first && !errors.Is(err, tar.ErrInsecurePath) && !errors.Is(err, io.EOF):
+		case err != nil && first && !errors.Is(err, tar.ErrInsecurePath) && !atEnd(err):
 			return false, notTar(fmt.Errorf("reading the archive: %w", err))
 		case err != nil && !errors.Is(err, tar.ErrInsecurePath):
 			return false, nil // the window ends without an answer

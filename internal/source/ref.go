@@ -141,14 +141,35 @@ func tagPattern() *regexp.Regexp {
 }
 
 func parseImage(scheme Scheme, ref string) (Ref, error) {
-	if _, err := name.ParseReference(ref); err != nil {
-		bad := fmt.Errorf("%q is not an image reference", ref)
+	if _, err := parseName(ref); err != nil {
 		if advice := localPath(ref); advice != "" {
-			return Ref{}, hint.Wrap(bad, advice)
+			return Ref{}, hint.Wrap(err, advice)
 		}
-		return Ref{}, hint.Wrap(bad, "write [HOST[:PORT]/]NAME[:TAG|@sha256:DIGEST], the name in lower case")
+		return Ref{}, hint.Wrap(err, "write [HOST[:PORT]/]NAME[:TAG|@sha256:DIGEST], the name in lower case")
 	}
 	return Ref{Scheme: scheme, Image: ref}, nil
+}
+
+// parseName reads an image reference. The library takes a name of dots and
+// dashes, too; as part of a URL's path such a name could lead elsewhere.
+func parseName(ref string, options ...name.Option) (name.Reference, error) {
+	parsed, err := name.ParseReference(ref, options...)
+	if err != nil || !repositoryPattern().MatchString(parsed.Context().RepositoryStr()) || !startsHost(ref) {
+		return nil, fmt.Errorf("%q is not an image reference", clip(ref))
+	}
+	return parsed, nil
+}
+
+// startsHost keeps "." and "-x" from being hosts.
+func startsHost(ref string) bool {
+	c := ref[0]
+	return c == '[' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+}
+
+// repositoryPattern is the grammar of the OCI distribution specification.
+func repositoryPattern() *regexp.Regexp {
+	const part = `[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*`
+	return regexp.MustCompile(`^` + part + `(?:/` + part + `)*$`)
 }
 
 // localPath says how to name ref if it is or looks like a local path.

@@ -28,9 +28,9 @@ func openRegistry(ctx context.Context, image string, o Options) (*Image, error) 
 	if o.Insecure {
 		strictness = append(strictness, name.Insecure)
 	}
-	ref, err := name.ParseReference(image, strictness...)
+	ref, err := parseName(image, strictness...)
 	if err != nil {
-		return nil, fmt.Errorf("%q is not an image reference", image)
+		return nil, err
 	}
 	r, err := login(ctx, ref.Context(), o)
 	if err != nil {
@@ -84,8 +84,12 @@ func login(ctx context.Context, repo name.Repository, o Options) (*repository, e
 		return nil, fmt.Errorf("finding credentials for %s: %w", repo.RegistryStr(), err)
 	}
 	r := &repository{name: repo, patience: o.patience.orDefault(), known: auth != authn.Anonymous}
-	tr, err := transport.NewWithContext(ctx, repo.Registry, auth, r.retrying(o), []string{repo.Scope(transport.PullScope)})
+	guard := &schemeGuard{inner: baseTransport(o, r.patience), insecure: o.Insecure}
+	tr, err := transport.NewWithContext(ctx, repo.Registry, auth, retrying(guard, r.patience), []string{repo.Scope(transport.PullScope)})
 	if err != nil {
+		if distrust := guard.distrust.Load(); distrust != nil {
+			err = *distrust // says more than what plain HTTP met on the same port
+		}
 		return nil, r.explain(err, "logging in")
 	}
 	r.client = &http.Client{Transport: tr, CheckRedirect: checkRedirect}

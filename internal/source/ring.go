@@ -2,7 +2,6 @@ package source
 
 import (
 	"context"
-	"errors"
 	"hash"
 	"io"
 	"sync/atomic"
@@ -69,7 +68,7 @@ func (r *ring) pump(ctx context.Context, src io.Reader) error {
 			}
 		}
 		switch {
-		case errors.Is(err, io.EOF):
+		case atEnd(err):
 			for _, out := range r.outs {
 				close(out)
 			}
@@ -96,6 +95,10 @@ func fill(src io.Reader, b []byte) (n int, err error) {
 	}
 	return n, err
 }
+
+// atEnd tells the good end of a stream from an error that wraps io.EOF, such
+// as a connection that broke.
+func atEnd(err error) bool { return err == io.EOF } //nolint:errorlint // that is the point
 
 // digest hashes one reader's copy of the stream.
 func (r *ring) digest(ctx context.Context, reader int, h hash.Hash) error {
@@ -163,7 +166,7 @@ func (r *chunkReader) WriteTo(w io.Writer) (int64, error) {
 	var total int64
 	for {
 		if err := r.next(); err != nil {
-			if errors.Is(err, io.EOF) {
+			if atEnd(err) {
 				err = nil
 			}
 			return total, err

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
@@ -21,27 +22,31 @@ const (
 	dialTimeout = 15 * time.Second
 )
 
-// retrying is the transport below the login: it repeats requests that a
-// passing trouble ended before their answer began.
-func (r *repository) retrying(o Options) http.RoundTripper {
+// baseTransport speaks to registries and to where they redirect.
+func baseTransport(o Options, p patience) http.RoundTripper {
 	dial := o.dial
 	if dial == nil {
 		dial = (&net.Dialer{Timeout: dialTimeout}).DialContext
 	}
-	base := &http.Transport{
+	return &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           dial,
 		ForceAttemptHTTP2:     true,
 		MaxIdleConns:          8,
 		IdleConnTimeout:       90 * time.Second,
 		TLSHandshakeTimeout:   dialTimeout,
-		ResponseHeaderTimeout: r.patience.stall,
+		ResponseHeaderTimeout: p.stall,
 		// A blob is wanted as it is stored: its digest covers the gzip.
 		DisableCompression: true,
 		TLSClientConfig:    &tls.Config{InsecureSkipVerify: o.Insecure}, //nolint:gosec // the user's own choice
 	}
-	return transport.NewRetry(&schemeGuard{base, o.Insecure},
-		transport.WithRetryBackoff(transport.Backoff{Duration: r.patience.backoff, Factor: 3, Jitter: 0.1, Steps: 3}),
+}
+
+// retrying repeats requests that a passing trouble ended before their answer
+// began.
+func retrying(inner http.RoundTripper, p patience) http.RoundTripper {
+	return transport.NewRetry(inner,
+		transport.WithRetryBackoff(transport.Backoff{Duration: p.backoff, Factor: 3, Jitter: 0.1, Steps: 3}),
 		transport.WithRetryPredicate(func(err error) bool {
 			var passing interface{ Temporary() bool }
 			return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || isReset(err) ||
@@ -56,6 +61,7 @@ func (r *repository) retrying(o Options) http.RoundTripper {
 type schemeGuard struct {
 	inner    http.RoundTripper
 	insecure bool
+	distrust atomic.Pointer[error] // the last certificate that was refused
 }
 
 var errPlainHTTP = errors.New("plain HTTP is not allowed")
@@ -64,7 +70,11 @@ func (g *schemeGuard) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.URL.Scheme != "https" && !g.insecure && !isLoopback(req.URL.Hostname()) {
 		return nil, errPlainHTTP
 	}
-	return g.inner.RoundTrip(req)
+	resp, err := g.inner.RoundTrip(req)
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		g.distrust.Store(&err)
+	}
+	return resp, err
 }
 
 func isLoopback(host string) bool {
