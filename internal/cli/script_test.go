@@ -1,0 +1,105 @@
+package cli_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"inlay/internal/cli"
+	"inlay/test/need"
+)
+
+func TestMain(m *testing.M) {
+	// What folders of a script look like to "dir:" must not depend on the shell.
+	syscall.Umask(0o022)
+	testscript.Main(m, map[string]func(){
+		"inlay":      program,
+		"auroraboot": program,
+		"test-signer": func() {
+			if err := testSigner(os.Stdin, os.Stdout); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(3)
+			}
+		},
+	})
+}
+
+// program is cmd/inlay, in the binary of the test.
+func program() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := cli.Main(ctx, os.Args, cli.System())
+	stop()
+	os.Exit(code)
+}
+
+// updateScripts returns the flag that rewrites what scripts compare with.
+var updateScripts = flag.Bool("update", false, "rewrite what the scripts in testdata compare with")
+
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	runScripts(t, "testdata/script")
+}
+
+// TestScriptsWithSquashfs runs those that need the program behind
+// --filesystem squashfs.
+func TestScriptsWithSquashfs(t *testing.T) {
+	t.Parallel()
+	need.Tool(t, "mksquashfs", "squashfs-tools")
+	need.Tool(t, "unsquashfs", "squashfs-tools")
+	runScripts(t, "testdata/squashfs")
+}
+
+func runScripts(t *testing.T, dir string) {
+	t.Helper()
+	testscript.Run(t, testscript.Params{
+		Dir:                 dir,
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		UpdateScripts:       *updateScripts,
+		Setup:               setup,
+		Cmds:                scriptCommands(),
+	})
+}
+
+// scriptCommands are the words that scripts have besides testscript's own;
+// testdata/README.md says how to use them.
+func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
+	return map[string]func(*testscript.TestScript, bool, []string){
+		"daemon":    cmdDaemon,
+		"exits":     cmdExits,
+		"imagecat":  cmdImageCat,
+		"interrupt": cmdInterrupt,
+		"jsonkeys":  cmdJSONKeys,
+		"jsonpath":  cmdJSONPath,
+		"mkimage":   cmdMakeImage,
+		"mktar":     cmdMakeTar,
+		"registry":  cmdRegistry,
+		"signedby":  cmdSignedBy,
+	}
+}
+
+// setup gives a script a home without credentials, no daemon, and the folder
+// that holds inlay and nothing else.
+func setup(env *testscript.Env) error {
+	inlay, err := exec.LookPath("inlay")
+	if err != nil {
+		return err
+	}
+	home := filepath.Join(env.WorkDir, ".home")
+	if err := os.Mkdir(home, 0o700); err != nil {
+		return err
+	}
+	env.Setenv("HOME", home)
+	env.Setenv("INLAY_BIN", filepath.Dir(inlay))
+	env.Setenv("DOCKER_HOST", "unix://"+filepath.Join(env.WorkDir, ".no-daemon"))
+	env.Values[registriesKey{}] = map[string]*testRegistry{}
+	return nil
+}
