@@ -50,8 +50,8 @@ func (o foreign) build(t testing.TB) (*memory, ddi.RootHash) {
 		o.super(&super)
 		copy(hash.Bytes(), super.Marshal())
 	}
-	f := newMemory(4 << 20)
-	tab := &gpt.Table{DiskGUID: gpt.GUID{9}, SectorSize: o.sector, Size: 3 << 20}
+	f := newMemory(2 << 20)
+	tab := &gpt.Table{DiskGUID: gpt.GUID{9}, SectorSize: o.sector, Size: 1 << 20}
 	off := int64(32 << 10)
 	for role, b := range [][]byte{data, hash.Bytes(), o.signature} {
 		size := int64(len(b)) + o.slack
@@ -83,7 +83,7 @@ func (o foreign) build(t testing.TB) (*memory, ddi.RootHash) {
 	if err := tab.Write(f); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Truncate(3 << 20); err != nil {
+	if err := f.Truncate(1 << 20); err != nil {
 		t.Fatal(err)
 	}
 	return f, root

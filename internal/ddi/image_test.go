@@ -65,10 +65,10 @@ func typed(t testing.TB, designator string, role gpt.Role, arch string) func(*gp
 	return func(p *gpt.Partition) { p.Type = kind }
 }
 
-// extra adds a partition in the last usable MiB.
+// extra adds a partition behind the others.
 func extra(change func(p *gpt.Partition)) func(*gpt.Table) {
 	return func(tab *gpt.Table) {
-		p := gpt.Partition{GUID: gpt.GUID{0xee}, First: 5000, Last: 5007}
+		p := gpt.Partition{GUID: gpt.GUID{0xee}, First: 1900, Last: 1907}
 		change(&p)
 		tab.Partitions = append(tab.Partitions, p)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"inlay/internal/ddi"
 	"inlay/internal/gpt"
+	"inlay/internal/verity"
 )
 
 func TestWriterLayout(t *testing.T) {
@@ -201,6 +202,31 @@ func TestWriterFullDisk(t *testing.T) {
 	}
 }
 
+// TestWriterFails gives every write behind the data its failure.
+func TestWriterFails(t *testing.T) {
+	t.Parallel()
+	for n := range 100 {
+		f := &failing{newMemory(3 << 20), n}
+		w, err := ddi.NewWriter(f, options(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := w.Data()
+		err = d.Write(d.Buffer()[:8192], 0)
+		root, sealErr := w.Seal(2)
+		_, finishErr := w.Finish(signature(300)(root), false)
+		if err := errors.Join(err, sealErr, finishErr); err == nil {
+			if n < 6 { // data, superblock, tree, signature, truncate, two tables
+				t.Errorf("only %d operations make an image", n)
+			}
+			return
+		} else if !errors.Is(err, errDisk) {
+			t.Fatalf("operation %d fails: %v", n, err)
+		}
+	}
+	t.Error("100 operations are not enough")
+}
+
 // discard is a file that keeps nothing.
 type discard struct{}
 
@@ -208,9 +234,20 @@ func (discard) ReadAt([]byte, int64) (int, error)      { return 0, io.EOF }
 func (discard) WriteAt(p []byte, _ int64) (int, error) { return len(p), nil }
 func (discard) Truncate(int64) error                   { return nil }
 
-// BenchmarkData shows what the device costs: beside verity's BenchmarkHashBlocks,
-// with one worker, there should be no difference.
+// BenchmarkData shows what the device costs: one worker should do as well as
+// "plain", which only hashes, and two twice as well on two processors.
 func BenchmarkData(b *testing.B) {
+	const pieces = 64 // of 1 MiB: more than the processor's caches hold
+	b.Run("plain", func(b *testing.B) {
+		tree := verity.NewTree(verity.Params{Salt: seed().Salt()})
+		var buffers [6][ddi.BufferSize]byte
+		b.SetBytes(ddi.BufferSize)
+		i := 0
+		for b.Loop() {
+			tree.HashBlocks(uint64(i%pieces)*256, buffers[i%len(buffers)][:])
+			i++
+		}
+	})
 	for _, workers := range []int{1, 2} {
 		b.Run(fmt.Sprint(workers), func(b *testing.B) {
 			o := options(b)
@@ -222,10 +259,12 @@ func BenchmarkData(b *testing.B) {
 			d := w.Data()
 			b.SetBytes(ddi.BufferSize)
 			b.ReportAllocs()
+			i := int64(0)
 			for b.Loop() {
-				if err := d.Write(d.Buffer(), 0); err != nil {
+				if err := d.Write(d.Buffer(), i%pieces<<20); err != nil {
 					b.Fatal(err)
 				}
+				i++
 			}
 			if err := d.Flush(); err != nil {
 				b.Fatal(err)
