@@ -46,6 +46,9 @@ func Run(ctx context.Context, image *source.Image, o Options) (*Result, error) {
 	if err := extension.CheckName(o.Kind, o.Name); err != nil {
 		return nil, err
 	}
+	if err := b.checkPlatform(); err != nil {
+		return nil, err
+	}
 	if err := b.start(); err != nil {
 		return nil, err
 	}

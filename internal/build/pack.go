@@ -26,10 +26,13 @@ type erofsPacker struct {
 }
 
 // Store implements tree.Sink.
-func (p *erofsPacker) Store(_ string, ino *tree.Inode, r io.Reader) error {
+func (p *erofsPacker) Store(name string, ino *tree.Inode, r io.Reader) error {
 	ref, err := p.w.File(attributes(ino), ino.Size, r)
+	if err != nil {
+		return fmt.Errorf("packing %q: %w", "/"+name, err)
+	}
 	ino.Ref = uint64(ref)
-	return err
+	return nil
 }
 
 // Pack implements packer.

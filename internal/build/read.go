@@ -40,6 +40,19 @@ func (b *builder) read(ctx context.Context) error {
 		return err
 	}
 	b.tree = merged
+	return b.image.Empty(chosen)
+}
+
+// checkPlatform refuses an image for other machines than the extension is for.
+func (b *builder) checkPlatform() error {
+	system, arch := b.image.OS, b.image.Architecture
+	if system != "" && system != "linux" {
+		return hint.Wrap(fmt.Errorf("the image is for %s, not for Linux", system), "name an image for Linux")
+	}
+	if arch != "" && arch != b.Architecture.Go {
+		return hint.Wrap(fmt.Errorf("the image is for %s, the extension for %s", arch, b.Architecture.Go),
+			fmt.Sprintf("pass --arch %s, or name an image for %s", arch, b.Architecture.Go))
+	}
 	return nil
 }
 
@@ -51,7 +64,11 @@ func (b *builder) complete(ctx context.Context) error {
 		return err
 	}
 	if err := b.earlierLayers(ctx); err != nil {
-		return err
+		if ctx.Err() != nil {
+			return err
+		}
+		// It would only have been advice.
+		b.note("what earlier layers hold could not be read: %v", err)
 	}
 	release, err := b.release()
 	if err != nil {
