@@ -152,13 +152,13 @@ func parseObject(text []byte) (map[string]string, error) {
 
 // decodeHash reads lower-case hexadecimal digits, the form that is signed.
 func decodeHash(dst []byte, values map[string]string, key string) error {
-	text := values[key]
-	if n, err := hex.Decode(make([]byte, hex.DecodedLen(len(text))), []byte(text)); err != nil || n != len(dst) {
+	b, err := hex.DecodeString(values[key])
+	if err != nil || len(b) != len(dst) {
 		return fmt.Errorf("%s is not %d hexadecimal digits", key, 2*len(dst))
 	}
-	hex.Decode(dst, []byte(text))
-	if hex.EncodeToString(dst) != text {
+	if hex.EncodeToString(b) != values[key] {
 		return fmt.Errorf("%s is not in lower case", key)
 	}
+	copy(dst, b)
 	return nil
 }

@@ -18,7 +18,7 @@ import (
 
 func TestWriterLayout(t *testing.T) {
 	t.Parallel()
-	const data, hash = testBlocks * 4096, (1 + 5 + 1) * 4096
+	const data, hash int64 = testBlocks * 4096, (1 + 5 + 1) * 4096
 	for name, test := range map[string]struct {
 		signer  signer
 		reserve bool
@@ -33,7 +33,7 @@ func TestWriterLayout(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f, root := build(t, testBlocks, options(t), test.signer, test.reserve)
-			if want := int64(1<<20 + data + hash + 20480 + test.sig); f.end != want {
+			if want := 1<<20 + data + hash + 20480 + test.sig; f.end != want {
 				t.Errorf("image of %d bytes, want %d", f.end, want)
 			}
 			im := open(t, f)

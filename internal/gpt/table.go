@@ -17,9 +17,10 @@ import (
 )
 
 const (
-	// MinSectorSize and MaxSectorSize bound the sector size in bytes, a power
-	// of two. They are the sizes that systemd probes for.
+	// MinSectorSize is the least sector size in bytes. All are powers of two;
+	// those up to MaxSectorSize are what systemd probes for.
 	MinSectorSize = 512
+	// MaxSectorSize is the largest sector size in bytes.
 	MaxSectorSize = 4096
 
 	entrySize  = 128 // bytes; the kernel refuses every other size

@@ -1,6 +1,7 @@
 package gpt_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -92,7 +93,11 @@ func TestKernelReadsLargeSectors(t *testing.T) {
 	}
 	device := strings.TrimSpace(string(out))
 	// The test's context is over when the clean-up runs.
-	t.Cleanup(func() { exec.Command(losetup, "--detach", device).Run() }) //nolint:noctx
+	t.Cleanup(func() {
+		if err := exec.CommandContext(context.WithoutCancel(t.Context()), losetup, "--detach", device).Run(); err != nil {
+			t.Errorf("detaching %s: %v", device, err)
+		}
+	})
 	out, err = exec.CommandContext(t.Context(), sfdisk, "--verify", device).CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "No errors detected") || !strings.Contains(string(out), "Using 3 out of 128 partitions") {
 		t.Errorf("%v\n%s", err, out)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"slices"
 	"sync"
 )
 
@@ -130,8 +131,8 @@ func (t *Tree) WriteTo(w io.Writer) (int64, error) {
 	head := make([]byte, BlockSize)
 	copy(head, t.super.Marshal())
 	parts := [][]byte{head}
-	for i := len(t.levels) - 1; i >= 0; i-- {
-		parts = append(parts, t.levels[i])
+	for _, level := range slices.Backward(t.levels) {
+		parts = append(parts, level)
 	}
 	if blocks := t.super.DataBlocks; blocks > 1 {
 		left := (blocks + perBlock - 1) / perBlock * BlockSize
