@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -87,7 +88,7 @@ func newBuild(env *Env) *cobra.Command {
 	}
 	f := c.Flags()
 	f.StringVar(&o.kind, "kind", "sysext", "`kind` of extension: sysext or confext")
-	f.StringVar(&o.arch, "arch", env.Architecture, "`architecture`: amd64, arm64 or riscv64")
+	f.StringVar(&o.arch, "arch", "", "`architecture`: amd64, arm64 or riscv64 (default this machine's)")
 	f.StringVar(&o.layers, "layers", "last", "`layers` to pack: last, all, N or N-M, counted from 1, the lowest")
 	f.StringArrayVar(&o.includePaths, "include-path", nil, "pack the folder `PATH` too, such as /opt (repeatable)")
 	f.BoolVar(&o.withOpt, "with-opt", false, "the same as --include-path /opt")
@@ -167,7 +168,7 @@ func (o *buildOptions) settings(ctx context.Context, env *Env) (build.Options, e
 	if err := extension.CheckName(s.Kind, o.name); err != nil {
 		return s, usage(err)
 	}
-	if s.Architecture, err = extension.ArchitectureNamed(o.arch); err != nil {
+	if s.Architecture, err = extension.ArchitectureNamed(cmp.Or(o.arch, env.Architecture)); err != nil {
 		return s, usage(err)
 	}
 	if s.Reference, err = source.Parse(o.source); err != nil {

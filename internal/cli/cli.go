@@ -8,6 +8,8 @@ package cli
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -21,12 +23,19 @@ func Main(ctx context.Context, argv []string, env *Env) int {
 		program = filepath.Base(argv[0])
 		argv = argv[1:]
 	}
+	checked := *env
+	out := &checkedWriter{w: env.Stdout}
+	checked.Stdout = out
+	env = &checked
 	root := commandNamed(program, env)
 	root.SetArgs(argv)
 	root.SetIn(env.Stdin)
 	root.SetOut(env.Stdout)
 	root.SetErr(env.Stderr)
 	command, err := root.ExecuteContextC(ctx)
+	if err == nil && out.err != nil {
+		err = fmt.Errorf("writing to standard output: %w", out.err)
+	}
 	if err == nil {
 		return exitDone
 	}
@@ -51,4 +60,19 @@ func commandNamed(program string, env *Env) *cobra.Command {
 	default:
 		return newRoot(env)
 	}
+}
+
+// checkedWriter remembers the first error of standard output, so that a full
+// disk behind a redirection does not pass for success.
+type checkedWriter struct {
+	w   io.Writer
+	err error
+}
+
+func (c *checkedWriter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	if c.err == nil {
+		c.err = err
+	}
+	return n, err
 }
