@@ -21,6 +21,7 @@ type saver func(t *testing.T, im v1.Image) []byte
 
 // fakeDaemon answers what source asks a daemon, for one image.
 type fakeDaemon struct {
+	name    string
 	id      string
 	config  *v1.ConfigFile
 	archive []byte
@@ -31,7 +32,7 @@ func (d *fakeDaemon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name, isGet := strings.CutSuffix(r.URL.Path, "/get")
 	name, isInspect := strings.CutSuffix(name, "/json")
 	name = strings.TrimPrefix(name, "/images/")
-	switch known := name == "some/image:1" || name == "sha256:"+d.id; {
+	switch known := name == d.name || name == "sha256:"+d.id; {
 	case !known:
 		w.WriteHeader(http.StatusNotFound)
 	case isInspect:
@@ -47,16 +48,27 @@ func (d *fakeDaemon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+func newDaemon(t *testing.T, im v1.Image, save saver) *fakeDaemon {
+	t.Helper()
+	return &fakeDaemon{
+		name: "some/image:1", id: must(im.ConfigName())(t).Hex, config: must(im.ConfigFile())(t), archive: save(t, im),
+	}
+}
+
 func startDaemon(t *testing.T, im v1.Image, save saver) (*fakeDaemon, string) {
 	t.Helper()
-	config, err := im.ConfigFile()
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := &fakeDaemon{id: must(im.ConfigName())(t).Hex, config: config, archive: save(t, im)}
+	d := newDaemon(t, im, save)
 	s := httptest.NewServer(d)
 	t.Cleanup(s.Close)
 	return d, strings.Replace(s.URL, "http://", "tcp://", 1)
+}
+
+// serveDaemon starts a daemon that knows an image by name.
+func serveDaemon(t *testing.T, name string, im v1.Image) string {
+	t.Helper()
+	d, host := startDaemon(t, im, savedByDocker25)
+	d.name = name
+	return host
 }
 
 func inDaemon(save saver) form {
