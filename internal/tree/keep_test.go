@@ -36,6 +36,7 @@ func TestMergeKeep(t *testing.T) {
 			stored: lines{"usr/a", "usr/i/j"},
 			want:   lines{"dir usr 755", "file usr/a 2", "dir usr/d 755", "sym usr/e -> a", "dir usr/h 755", "dir usr/i 755", "file usr/i/j 1"},
 		},
+		{name: "nothing that an opaque root hides", layers: []lines{{"file usr/a 1"}, {"file usr/b 2", "file .wh..wh..opq"}}, stored: lines{"usr/b"}, want: lines{"dir usr 755", "file usr/b 2"}},
 		{name: "a kept name of a file that is not", layers: []lines{{"file opt/a x", "link usr/c -> opt/a", "link usr/b -> opt/a"}}, stored: lines{"usr/b"}, want: lines{"dir opt 755", "file opt/a x (3 names)", "dir usr 755", "file usr/b x (3 names)", "file usr/c x (3 names)"}, twice: lines{"layer-0"}},
 		{name: "kept by where a lower link leads", layers: []lines{{"dir usr/lib/", "sym lib -> usr/lib"}, {"file lib/a x", "file usr/b y"}}, stored: lines{"usr/b", "usr/lib/a"}, want: lines{"sym lib -> usr/lib", "dir usr 755", "file usr/b y", "dir usr/lib 755", "file usr/lib/a x"}, twice: lines{"layer-1"}},
 		{name: "not kept by where a lower link leads", layers: []lines{{"sym usr/l -> ../etc"}, {"file usr/l/a x"}}, stored: lines{"usr/l/a"}, want: lines{"dir etc 755", "file etc/a x", "dir usr 755", "sym usr/l -> ../etc"}},
@@ -136,7 +137,7 @@ func TestMergeLayerChanges(t *testing.T) {
 	for name, second := range map[string][]byte{
 		"another name": pack(t, "file opt/z x", "link usr/b -> opt/a"),
 		"another size": pack(t, "file opt/a xy", "link usr/b -> opt/a"),
-		"another kind": pack(t, "dir opt/a", "link usr/b -> opt/a"),
+		"another kind": pack(t, "dir opt/a/", "link usr/b -> opt/a"),
 		"longer":       pack(t, "file opt/a x", "link usr/b -> opt/a", "dir c/"),
 		"shorter":      pack(t),
 	} {
@@ -148,7 +149,7 @@ func TestMergeLayerChanges(t *testing.T) {
 				data = data[1:]
 				return io.NopCloser(r), nil
 			})
-			_, _, err := tree.Merge(t.Context(), []tree.Layer{l}, tree.Options{Keep: underUsr}, &store{})
+			_, _, err := tree.Merge(t.Context(), []tree.Layer{l}, tree.Options{Keep: underUsr}, &digests{})
 			if err == nil || !strings.Contains(err.Error(), `reading layer "fickle" again`) {
 				t.Errorf("got %v", err)
 			}

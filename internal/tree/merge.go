@@ -93,14 +93,19 @@ type merge struct {
 	memory  int64 // see maxMemory
 }
 
-// cost accounts for one inode, or one name, and the strings it holds.
-func (m *merge) cost(strs ...string) error {
-	const each = 200 // an inode, its record and its place in a folder
-	m.memory += each
+// What an entry takes beside its strings: its record and its place in a folder;
+// and an inode, folders that no entry names included.
+const (
+	recordCost = 80
+	inodeCost  = 120
+)
+
+// cost accounts for size bytes and strs.
+func (m *merge) cost(size int, strs ...string) error {
 	for _, s := range strs {
-		m.memory += int64(len(s))
+		size += len(s)
 	}
-	if m.memory > maxMemory {
+	if m.memory += int64(size); m.memory > maxMemory {
 		return errors.New("the layers hold more files than inlay has memory for (about four million)")
 	}
 	return nil
@@ -114,7 +119,7 @@ func (m *merge) read(ctx context.Context, l Layer, to *records) error {
 		if e.Name == "" && e.Kind != Directory && e.Kind != Opaque {
 			return fmt.Errorf("the root cannot be a %s", e.Kind)
 		}
-		if err := m.cost(e.Name, e.Link, e.Target); err != nil {
+		if err := m.cost(recordCost, e.Name, e.Link, e.Target); err != nil {
 			return err
 		}
 		switch e.Kind {
@@ -149,11 +154,12 @@ func (m *merge) inode(e *Entry) (*Inode, error) {
 	ino := NewInode(e.Kind, e.Mode)
 	ino.UID, ino.GID, ino.Sec, ino.Nsec = e.UID, e.GID, e.Sec, e.Nsec
 	ino.Size, ino.Major, ino.Minor, ino.Target = e.Size, e.Major, e.Minor, strings.Clone(e.Target)
+	size := inodeCost
 	for _, x := range e.Xattrs {
-		m.memory += int64(len(x.Name) + len(x.Value))
+		size += len(x.Name) + len(x.Value)
 	}
 	ino.Xattrs = m.xattrs.share(e.Xattrs)
-	return ino, m.cost()
+	return ino, m.cost(size)
 }
 
 func (m *merge) store(name string, ino *Inode, r io.Reader) error {

@@ -150,6 +150,61 @@ func merge(t testing.TB, o tree.Options, layers ...[]string) (*tree.Tree, *store
 
 type lines = []string
 
+// chain returns n links, each to the next, the last to the folder "end".
+func chain(n int) lines {
+	list := lines{"dir end/"}
+	for i := range n {
+		list = append(list, fmt.Sprintf("sym l%d -> l%d", i, i+1))
+	}
+	list[n] = fmt.Sprintf("sym l%d -> end", n-1)
+	return list
+}
+
+func TestMergeLongChain(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int]bool{40: true, 41: false} {
+		tr, _, _, err := merge(t, tree.Options{}, chain(n), lines{"fifo l0/f"})
+		if (err == nil) != want || err == nil && tr.Lookup("end/f") == nil {
+			t.Errorf("%d links: %v", n, err)
+		}
+	}
+}
+
+// A path that links lead on and on must end somewhere, however short the names
+// in the layers are.
+func TestMergeLongPath(t *testing.T) {
+	t.Parallel()
+	low := lines{"sym l -> " + strings.Repeat("0123456789/", 370)}
+	if _, _, _, err := merge(t, tree.Options{}, low, lines{"fifo l/f"}); err != nil {
+		t.Errorf("4070 bytes: %v", err)
+	}
+	_, _, _, err := merge(t, tree.Options{}, low, lines{"fifo l/and/then/some/more/f"}, lines{"fifo l/and/then/some/more/and/much/more/f"})
+	if err == nil || !strings.Contains(err.Error(), "more than 4096 bytes") {
+		t.Errorf("more: %v", err)
+	}
+}
+
+func TestMergeXattrs(t *testing.T) {
+	t.Parallel()
+	file := func(name, first string) *tar.Header {
+		return &tar.Header{Name: name, Typeflag: tar.TypeReg, PAXRecords: map[string]string{"SCHILY.xattr.user." + first: "1", "SCHILY.xattr.user.z": "1"}}
+	}
+	l := tarLayer("one", headers(t, file("1", "a"), file("2", "b"), file("3", "a")))
+	tr, _, err := tree.Merge(t.Context(), []tree.Layer{l}, tree.Options{}, &store{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, first := range map[string]string{"1": "user.a", "2": "user.b", "3": "user.a"} {
+		want := []tree.Xattr{{Name: first, Value: []byte("1")}, {Name: "user.z", Value: []byte("1")}}
+		if diff := cmp.Diff(want, tr.Lookup(name).Xattrs); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+	if &tr.Lookup("1").Xattrs[0] != &tr.Lookup("3").Xattrs[0] {
+		t.Error("equal attributes take room twice")
+	}
+}
+
 func TestMerge(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -189,13 +244,16 @@ func TestMerge(t *testing.T) {
 		{name: "whiteout of nothing", layers: []lines{{"file a x"}, {"hide b", "hide c/d", "opaque e"}}, want: lines{"file a x"}, drop: 3},
 		{name: "whiteouts in the only layer", layers: []lines{{"hide a", "file usr/.wh.gone", "opaque usr", "file usr/b y"}}, want: lines{"dir usr 755", "file usr/b y"}, drop: 3},
 		{name: "whiteout below a file", layers: []lines{{"file a x"}, {"hide a/b"}}, want: lines{"file a x"}, drop: 1},
+		{name: "whiteouts of what a file replaces", layers: []lines{{"file d/x 1", "file d/e/y 1"}, {"hide d/x", "opaque d/e", "file d now"}}, want: lines{"file d now"}},
 		{name: "whiteout, then the file again above", layers: []lines{{"file a 1"}, {"hide a"}, {"file a 3"}}, want: lines{"file a 3"}},
 		{name: "opaque folder", layers: []lines{{"dir d/ 0711", "file d/a x", "file d/e/f x"}, {"file d/b y", "opaque d"}}, want: lines{"dir d 711", "file d/b y"}},
+		{name: "opaque folder with one name of a file", layers: []lines{{"file d/a x", "link b -> d/a"}, {"opaque d"}}, want: lines{"file b x", "dir d 755"}, twice: lines{"layer-0"}},
 		{name: "opaque root", layers: []lines{{"file a x", "file d/e/f x"}, {"file b y", "file .wh..wh..opq"}}, want: lines{"file b y"}},
 		{name: "aufs metadata", layers: []lines{{"dir .wh..wh.plnk/", "file .wh..wh.plnk/12.34 x", "file .wh..wh.aufs", "file d/.wh..wh.orph/x y", "file a x"}}, want: lines{"file a x"}},
 		{name: "below a lower layer's link", layers: []lines{{"file usr/lib/a x", "sym lib -> usr/lib"}, {"file lib/b y"}}, want: lines{"sym lib -> usr/lib", "dir usr 755", "dir usr/lib 755", "file usr/lib/a x", "file usr/lib/b y"}, twice: lines{"layer-1"}},
 		{name: "below an absolute link", layers: []lines{{"dir usr/lib/", "sym lib -> /usr/lib"}, {"fifo lib/b"}}, want: lines{"sym lib -> /usr/lib", "dir usr 755", "dir usr/lib 755", "fifo usr/lib/b 0:0"}},
 		{name: "below a link that points above the root", layers: []lines{{"dir usr/", "sym d/lib -> ../../../../usr"}, {"fifo d/lib/b"}}, want: lines{"dir d 755", "sym d/lib -> ../../../../usr", "dir usr 755", "fifo usr/b 0:0"}},
+		{name: "below an absolute link in a folder", layers: []lines{{"dir usr/", "sym d/e/l -> /usr"}, {"fifo d/e/l/b"}}, want: lines{"dir d 755", "dir d/e 755", "sym d/e/l -> /usr", "dir usr 755", "fifo usr/b 0:0"}},
 		{name: "below a link to the root", layers: []lines{{"sym all -> /"}, {"fifo all/all/b"}}, want: lines{"sym all -> /", "fifo b 0:0"}},
 		{name: "below links to links", layers: []lines{{"dir c/", "sym b -> c", "sym a -> ./b/."}, {"fifo a/f"}}, want: lines{"sym a -> ./b/.", "sym b -> c", "dir c 755", "fifo c/f 0:0"}},
 		{name: "below a link to nothing", layers: []lines{{"sym lib -> usr/lib"}, {"fifo lib/b"}}, want: lines{"sym lib -> usr/lib", "dir usr 755", "dir usr/lib 755", "fifo usr/lib/b 0:0"}},

@@ -79,7 +79,7 @@ func (a *applier) resolve(path string, how climb) (route, error) {
 				return route{}, nil
 			}
 			next = implied()
-			if err := a.cost(); err != nil {
+			if err := a.cost(inodeCost); err != nil {
 				return route{}, err
 			}
 			at.replace(part, next)

@@ -253,6 +253,7 @@ func TestReadTarRefuses(t *testing.T) {
 		{"GNU dump folder", ended(raw(map[int]string{0: "dump", 156: "D"})), `entry "dump": entries of type 'D' are not known`, "plain files"},
 		{"owner out of range", headers(t, &tar.Header{Name: "a", Typeflag: tar.TypeReg, Uid: 1 << 33}), `entry "a": owner 8589934592:0`, ""},
 		{"owner -1", headers(t, &tar.Header{Name: "a", Typeflag: tar.TypeReg, Gid: 1<<32 - 1}), `entry "a": owner 0:4294967295`, ""},
+		{"user -1", headers(t, &tar.Header{Name: "a", Typeflag: tar.TypeReg, Uid: 1<<32 - 1}), `entry "a": owner 4294967295:0`, ""},
 		{"negative owner", headers(t, &tar.Header{Name: "a", Typeflag: tar.TypeReg, Uid: -7, Format: tar.FormatGNU}), `entry "a": owner -7:0`, ""},
 		{"device out of range", headers(t, &tar.Header{Name: "a", Typeflag: tar.TypeChar, Devmajor: 4096}), `entry "a": Linux has no device number 4096:0`, ""},
 		{"huge", ended(raw(map[int]string{0: "huge", 124: "\x80\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x01"})), `entry "huge": its size of 1099511627777 bytes`, ""},
