@@ -141,8 +141,11 @@ func imageArchive(ctx context.Context, a *archive, o Options) (*Image, error) {
 }
 
 func notTar(err error) error {
-	if errors.Is(err, tar.ErrHeader) || errors.Is(err, io.ErrUnexpectedEOF) {
+	switch {
+	case errors.Is(err, tar.ErrHeader):
 		return hint.Wrap(err, "file: takes a docker-archive, an oci-archive or a layer's tar, also packed with gzip or zstd")
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return hint.Wrap(err, "check that the file is whole, and fetch or make it again")
 	}
 	return err
 }
