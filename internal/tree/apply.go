@@ -19,8 +19,7 @@ type applier struct {
 	records *records
 	own     map[string]Kind // see ownNames
 
-	dirs  []*Inode // buffers of resolve
-	names []string
+	route route // the last one resolved
 }
 
 // apply does as the OCI specification says: whiteouts act on the layers below
@@ -76,17 +75,18 @@ func (a *applier) hide(h hide) error {
 		return err
 	}
 	switch {
-	case at.dir == nil:
+	case at == nil:
 		a.report.Dropped++
 	case h.opaque:
-		if len(at.dir.dir.runs) == 0 {
+		dir := at.dir()
+		if len(dir.dir.runs) == 0 {
 			a.report.Dropped++
 		}
-		for _, child := range at.dir.Children() {
+		for _, child := range dir.Children() {
 			child.unlink()
 		}
-		at.dir.dir.runs = nil
-	case !at.dir.remove(base):
+		dir.dir.runs = nil
+	case !at.dir().remove(base):
 		a.report.Dropped++
 	}
 	return nil
@@ -105,12 +105,12 @@ func (a *applier) place(name string, ino *Inode) error {
 	if err != nil {
 		return err
 	}
-	old := at.dir.child(base)
+	old := at.dir().child(base)
 	if ino.Kind() == Symlink && old != nil && old.dir != nil && old.dir.filled == a.layer {
 		err := fmt.Errorf("the layer has entries in %s and makes it a symbolic link", quote(name))
 		return hint.Wrap(err, "make the layer again, with the one or the other")
 	}
-	at.dir.replace(base, ino)
+	at.dir().replace(base, ino)
 	return nil
 }
 
@@ -119,10 +119,10 @@ func (a *applier) place(name string, ino *Inode) error {
 func (a *applier) link(rec record) (done bool, err error) {
 	above, base := split(rec.link)
 	at, err := a.resolve(above, climbOnly)
-	if err != nil || at.dir == nil {
+	if err != nil || at == nil {
 		return false, err
 	}
-	ino := at.dir.child(base)
+	ino := at.dir().child(base)
 	if ino == nil {
 		return false, nil
 	}
@@ -158,7 +158,7 @@ func (a *applier) linkLate(late []record) error {
 			return err
 		}
 		final := rec.name
-		if at.dir != nil {
+		if at != nil {
 			final = at.name(base)
 		}
 		if a.options.Keep(final) {

@@ -142,22 +142,22 @@ func (w *dirWalk) entry(dir *os.Root, base, name string, info fs.FileInfo) (e *E
 	e = &Entry{Name: name, Mode: permissionsOf(info.Mode())}
 	e.Sec, e.Nsec = info.ModTime().Unix(), uint32(info.ModTime().Nanosecond())
 	id, names := identify(info, e)
-	switch t := info.Mode().Type(); {
-	case t == 0:
+	switch t := info.Mode().Type(); t {
+	case 0:
 		e.Kind, e.Size = Regular, info.Size()
 		err = checkSize(e.Size)
-	case t == fs.ModeDir:
+	case fs.ModeDir:
 		e.Kind = Directory
-	case t == fs.ModeSymlink:
+	case fs.ModeSymlink:
 		e.Kind = Symlink
 		if e.Target, err = dir.Readlink(base); err != nil {
 			return nil, false, unreadable(name, err)
 		}
-	case t == fs.ModeNamedPipe:
+	case fs.ModeNamedPipe:
 		e.Kind = Fifo
-	case t == fs.ModeDevice|fs.ModeCharDevice:
+	case fs.ModeDevice | fs.ModeCharDevice:
 		e.Kind = Char
-	case t == fs.ModeDevice:
+	case fs.ModeDevice:
 		e.Kind = Block
 	default:
 		err := fmt.Errorf("reading %s: it is a %s, which an image cannot hold", quote(name), typeName(t))

@@ -1,10 +1,11 @@
+//go:build linux
+
 package tree_test
 
 import (
 	"bytes"
-	"crypto/sha256"
+	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -86,11 +87,11 @@ func diskXattrs(t testing.TB, path string) string {
 	t.Helper()
 	buf := make([]byte, 64<<10)
 	n, err := unix.Llistxattr(path, buf)
-	if err != nil && err != unix.ENOTSUP {
+	if err != nil && !errors.Is(err, unix.ENOTSUP) {
 		t.Fatal(path, err)
 	}
 	var list []string
-	for _, name := range strings.Split(string(buf[:max(n, 0)]), "\x00") {
+	for name := range strings.SplitSeq(string(buf[:max(n, 0)]), "\x00") {
 		if name != "" {
 			value := make([]byte, 64<<10)
 			n, err := unix.Lgetxattr(path, name, value)
@@ -102,20 +103,6 @@ func diskXattrs(t testing.TB, path string) string {
 	}
 	slices.Sort(list)
 	return strings.Join(list, " ")
-}
-
-func digest(b []byte) string {
-	return fmt.Sprintf("%d %x", len(b), sha256.Sum256(b))
-}
-
-// digests is a Sink that keeps what facts needs.
-type digests struct{ list []string }
-
-func (d *digests) Store(_ string, ino *tree.Inode, r io.Reader) error {
-	b, err := io.ReadAll(r)
-	ino.Ref = uint64(len(d.list))
-	d.list = append(d.list, digest(b))
-	return err
 }
 
 // inTree describes a merged tree as onDisk does, and checks Links.
@@ -208,7 +195,7 @@ func sample(t testing.TB, dir string) {
 		unix.Lsetxattr(at("usr/lib/none"), "user.large", bytes.Repeat([]byte("v"), 1000), 0),
 		unix.Lsetxattr(at("usr"), "user.empty", nil, 0),
 	} {
-		if err != nil && err != unix.ENOTSUP {
+		if err != nil && !errors.Is(err, unix.ENOTSUP) {
 			t.Fatal(err)
 		}
 	}
@@ -221,7 +208,7 @@ func sample(t testing.TB, dir string) {
 // run runs an outside tool.
 func run(t testing.TB, tool string, args ...string) {
 	t.Helper()
-	if out, err := exec.Command(tool, args...).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), tool, args...).CombinedOutput(); err != nil {
 		t.Fatalf("%s %q: %v\n%s", tool, args, err, out)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"strings"
@@ -40,11 +41,11 @@ func tarLayer(name string, data []byte) *layer {
 //	sym a -> b           fifo p                   hide usr/x    opaque usr
 //
 // A number after the name is the mode.
-func pack(t testing.TB, lines ...string) []byte {
+func pack(t testing.TB, said ...string) []byte {
 	t.Helper()
 	var buf bytes.Buffer
 	w := tar.NewWriter(&buf)
-	for _, line := range lines {
+	for _, line := range said {
 		kind, rest, _ := strings.Cut(line, " ")
 		name, rest, _ := strings.Cut(rest, " ")
 		h := &tar.Header{Name: name, Mode: 0o644, ModTime: epoch, Format: tar.FormatPAX}
@@ -53,7 +54,7 @@ func pack(t testing.TB, lines ...string) []byte {
 		case "dir":
 			h.Typeflag, h.Mode = tar.TypeDir, 0o755
 			if rest != "" {
-				fmt.Sscanf(rest, "%o", &h.Mode)
+				number(t, rest, "%o", &h.Mode)
 			}
 		case "file":
 			h.Typeflag, content = tar.TypeReg, rest
@@ -65,7 +66,7 @@ func pack(t testing.TB, lines ...string) []byte {
 			h.Typeflag = tar.TypeFifo
 		case "char":
 			h.Typeflag = tar.TypeChar
-			fmt.Sscanf(rest, "%d:%d", &h.Devmajor, &h.Devminor)
+			number(t, rest, "%d:%d", &h.Devmajor, &h.Devminor)
 		case "hide":
 			above, base := name[:strings.LastIndexByte(name, '/')+1], name[strings.LastIndexByte(name, '/')+1:]
 			h.Typeflag, h.Name = tar.TypeReg, above+".wh."+base
@@ -87,6 +88,13 @@ func pack(t testing.TB, lines ...string) []byte {
 	return buf.Bytes()
 }
 
+func number(t testing.TB, s, format string, to ...any) {
+	t.Helper()
+	if _, err := fmt.Sscanf(s, format, to...); err != nil {
+		t.Fatal(s, err)
+	}
+}
+
 // store is a Sink that remembers contents.
 type store struct {
 	contents []string
@@ -106,13 +114,27 @@ func (s *store) Store(name string, ino *tree.Inode, r io.Reader) error {
 	return nil
 }
 
+func digest(b []byte) string {
+	return fmt.Sprintf("%d %x", len(b), sha256.Sum256(b))
+}
+
+// digests is a Sink that keeps what facts needs.
+type digests struct{ list []string }
+
+func (d *digests) Store(_ string, ino *tree.Inode, r io.Reader) error {
+	b, err := io.ReadAll(r)
+	ino.Ref = uint64(len(d.list))
+	d.list = append(d.list, digest(b))
+	return err
+}
+
 // show writes a tree down, one line for each name but the root; hard links say
 // how many names there are.
 func show(t testing.TB, tr *tree.Tree, s *store) []string {
 	t.Helper()
-	var lines []string
+	var list []string
 	for name, ino := range tr.All() {
-		line := ""
+		var line string
 		switch ino.Kind() {
 		case tree.Directory:
 			line = fmt.Sprintf("dir %s %o", name, ino.Mode&0o7777)
@@ -131,17 +153,17 @@ func show(t testing.TB, tr *tree.Tree, s *store) []string {
 			line += fmt.Sprintf(" (%d names)", ino.Links)
 		}
 		if name != "" {
-			lines = append(lines, line)
+			list = append(list, line)
 		}
 	}
-	return lines
+	return list
 }
 
 func merge(t testing.TB, o tree.Options, layers ...[]string) (*tree.Tree, *store, tree.Report, error) {
 	t.Helper()
 	var list []tree.Layer
-	for i, lines := range layers {
-		list = append(list, tarLayer(fmt.Sprintf("layer-%d", i), pack(t, lines...)))
+	for i, said := range layers {
+		list = append(list, tarLayer(fmt.Sprintf("layer-%d", i), pack(t, said...)))
 	}
 	s := &store{}
 	tr, report, err := tree.Merge(t.Context(), list, o, s)

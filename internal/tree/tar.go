@@ -37,7 +37,7 @@ func ReadTar(ctx context.Context, r io.Reader, fn func(*Entry, io.Reader) error)
 		}
 		h, err := archive.Next()
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return readRest(r)
 		case errors.Is(err, tar.ErrInsecurePath):
 			// archive/tar is asked to warn of such names; clean judges them better.
@@ -75,7 +75,7 @@ type content struct {
 
 func (c *content) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = damaged(c.name, err)
 	}
 	return n, err
@@ -162,7 +162,7 @@ func convert(h *tar.Header, e *Entry) (skip bool, err error) {
 		}
 	case Char, Block:
 		if h.Devmajor < 0 || h.Devmajor > maxMajor || h.Devminor < 0 || h.Devminor > maxMinor {
-			return false, fmt.Errorf("Linux has no device number %d:%d", h.Devmajor, h.Devminor)
+			return false, fmt.Errorf("device number %d:%d is out of Linux's range", h.Devmajor, h.Devminor)
 		}
 		e.Major, e.Minor = uint32(h.Devmajor), uint32(h.Devminor)
 	}

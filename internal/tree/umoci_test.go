@@ -1,3 +1,5 @@
+//go:build linux
+
 package tree_test
 
 import (
@@ -110,7 +112,7 @@ func (s *stack) layer(t testing.TB) []byte {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	maps.DeleteFunc(s.below, func(name string, kind byte) bool {
+	maps.DeleteFunc(s.below, func(name string, _ byte) bool {
 		return hides(hidden, name) || s.covered(own, name)
 	})
 	maps.Copy(s.below, own)
@@ -233,7 +235,7 @@ func TestUmoci(t *testing.T) {
 		if err := l.AppendImage(image, layout.WithAnnotations(map[string]string{"org.opencontainers.image.ref.name": "x"})); err != nil {
 			t.Fatal(err)
 		}
-		unpack := exec.Command(tool, "unpack", "--image", filepath.Join(dir, "image")+":x", filepath.Join(dir, "bundle"))
+		unpack := exec.CommandContext(t.Context(), tool, "unpack", "--image", filepath.Join(dir, "image")+":x", filepath.Join(dir, "bundle"))
 		if out, err := unpack.CombinedOutput(); err != nil {
 			t.Logf("seed %d: umoci refuses: %s", seed, bytes.TrimSpace(out))
 			continue
