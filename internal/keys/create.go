@@ -80,6 +80,9 @@ func Create(o CreateOptions) ([]string, error) {
 	return paths, nil
 }
 
+// Check says whether Create would take o, before it touches any file.
+func (o CreateOptions) Check() error { return o.complete() }
+
 func create(o CreateOptions) ([]string, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
@@ -114,9 +117,9 @@ func (o *CreateOptions) complete() error {
 		strings.ContainsFunc(o.Name, func(r rune) bool { return !unicode.IsPrint(r) }):
 		return hint.Wrap(fmt.Errorf("name %q cannot stand in a certificate", o.Name), "use letters, digits, dots and dashes")
 	case utf8.RuneCountInString(o.Name) > maxName:
-		return fmt.Errorf("name %q is longer than %d characters", o.Name, maxName)
+		return hint.Wrap(fmt.Errorf("name %q is longer than %d characters", o.Name, maxName), "choose a shorter one")
 	case o.Dir == "":
-		return errors.New("no folder is named")
+		return hint.Wrap(errors.New("no folder is named"), "name the folder for the key and the certificate")
 	}
 	o.Algorithm = Algorithm(strings.ToLower(string(o.Algorithm)))
 	if o.Algorithm == "" {
@@ -129,7 +132,7 @@ func (o *CreateOptions) complete() error {
 		o.Days = DefaultDays
 	}
 	if o.Days < 0 || o.Days > maxDays {
-		return fmt.Errorf("a validity of %d days: 1 to %d are accepted", o.Days, maxDays)
+		return hint.Wrap(fmt.Errorf("a certificate cannot be valid for %d days", o.Days), fmt.Sprintf("give 1 to %d days", maxDays))
 	}
 	if o.Clock == nil {
 		o.Clock = time.Now
