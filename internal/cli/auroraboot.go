@@ -16,9 +16,9 @@ func newAuroraboot(env *Env) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "auroraboot",
 		Short: "Build extension images (inlay under the name of auroraboot)",
-		Args:  noArguments,
 	}
 	quieten(root)
+	group(root)
 	for _, k := range extension.Kinds() {
 		root.AddCommand(newAurorabootBuild(env, k))
 	}

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
+	"syscall"
 
 	"inlay/internal/hint"
 )
@@ -74,7 +76,7 @@ func (env *Env) report(program string, err error, asJSON bool) {
 		message = "interrupted"
 	}
 	if asJSON {
-		text, marshalErr := json.MarshalIndent(errorReport{message, hint.Of(err), code}, "", "  ")
+		text, marshalErr := json.MarshalIndent(errorReport{message, adviceFor(err), code}, "", "  ")
 		if marshalErr == nil {
 			fmt.Fprintf(env.Stderr, "%s\n", text)
 			return
@@ -82,9 +84,34 @@ func (env *Env) report(program string, err error, asJSON bool) {
 	}
 	// One line, whatever a hostile name put into the message.
 	fmt.Fprintf(env.Stderr, "%s: %s\n", program, printable(message))
-	for _, advice := range hint.Of(err) {
+	for _, advice := range adviceFor(err) {
 		fmt.Fprintf(env.Stderr, "%s: hint: %s\n", program, printable(advice))
 	}
+}
+
+// adviceFor returns the hints that err carries or, if whoever found the fault
+// had none, what there is to say of any file.
+func adviceFor(err error) []string {
+	advice := hint.Of(err)
+	if len(advice) > 0 {
+		return advice
+	}
+	for _, known := range []struct {
+		cause  error
+		advice string
+	}{
+		{fs.ErrNotExist, "check the spelling of the path"},
+		{fs.ErrPermission, "check who may read and write it: ls -ld"},
+		{syscall.ENOSPC, "free some space, or name another folder"},
+		{syscall.EROFS, "name a folder on a file system that can be written"},
+		{syscall.EISDIR, "name a file"},
+		{syscall.ENOTDIR, "check the path: part of it is a file"},
+	} {
+		if errors.Is(err, known.cause) {
+			return []string{known.advice}
+		}
+	}
+	return nil
 }
 
 // printable keeps control characters of names in images off the terminal.

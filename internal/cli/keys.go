@@ -12,10 +12,10 @@ func newKeys(env *Env) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "keys",
 		Short: "Make keys and certificates for signing extensions",
-		Args:  noArguments,
 		Example: examples("a key pair for the tour in the README",
 			"inlay keys create acme --output keys"),
 	}
+	group(c)
 	c.AddCommand(newKeysCreate(env))
 	return c
 }
@@ -46,9 +46,15 @@ func newKeysCreate(env *Env) *cobra.Command {
 		Args: arguments("NAME"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			o.Name = args[0]
+			if o.Days == 0 {
+				return usagef("leave --days out for ten years", "a certificate cannot be valid for 0 days")
+			}
 			var err error
 			if o.Algorithm, err = choice("--algorithm", algorithm, keys.Algorithms()...); err != nil {
 				return err
+			}
+			if err := o.Check(); err != nil {
+				return usage(err)
 			}
 			files, err := keys.Create(o)
 			if err != nil {

@@ -25,9 +25,9 @@ func newRoot(env *Env) *cobra.Command {
 			"inlay build hello dir:hello --private-key keys/db.key --certificate keys/db.pem",
 			"inlay inspect hello.sysext.raw",
 		),
-		Args: noArguments,
 	}
 	quieten(root)
+	group(root)
 	root.AddCommand(
 		newBuild(env),
 		newInspect(env),
@@ -63,8 +63,15 @@ func arguments(names ...string) cobra.PositionalArgs {
 	}
 }
 
-// noArguments is for commands that only group others: a word there is an
-// unknown command.
+// group makes c a command that only groups others: alone it shows its help, and
+// a word that it does not know is an error. (A command that cannot run would show
+// its help for such a word, too, and end well.)
+func group(c *cobra.Command) {
+	c.Args = noArguments
+	c.SuggestionsMinimumDistance = 2
+	c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+}
+
 func noArguments(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
