@@ -108,6 +108,9 @@ func checkFailure(ts *testscript.TestScript, program string, code int, asJSON bo
 var otherLine = regexp.MustCompile(`^(reading layers|packing|(warning|note): .*|\S+ INF .*)$`)
 
 func checkErrorLines(program, stderr string, code int) error {
+	if program == "sh" {
+		program = "inlay"
+	}
 	var messages, hints int
 	for line := range strings.Lines(stderr) {
 		line = strings.TrimSuffix(line, "\n")
