@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -64,7 +65,11 @@ func TestPipe(t *testing.T) {
 		t.Fatal(err)
 	}
 	content := gzipBytes(t, makeTar(t, file{name: "usr/x", body: "x"}))
-	go os.WriteFile(path, content, 0o600)
+	go func() {
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Error(err)
+		}
+	}()
 	im := mustOpen(t, "file:"+path, source.Options{})
 	for range 2 {
 		if got, err := lines(t.Context(), im.Layers[0]); err != nil || len(got) != 1 {
@@ -162,7 +167,7 @@ func TestMismatch(t *testing.T) {
 			im := testImage(t, "amd64", types.OCILayer, func(testing.TB, []byte) []byte { return stored }, layer)
 			dir := layoutDir(t, im)
 			blob := filepath.Join(dir, "blobs", "sha256", digest(stored).Hex())
-			for what, wrong := range map[string][]byte{"flipped": flipLast(stored), "short": stored[:len(stored)-1], "long": append(stored[:len(stored):len(stored)], 0)} {
+			for what, wrong := range map[string][]byte{"flipped": flipLast(stored), "short": stored[:len(stored)-1], "long": append(slices.Clip(stored), 0)} {
 				if err := os.Chmod(blob, 0o600); err != nil {
 					t.Fatal(err)
 				}

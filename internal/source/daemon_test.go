@@ -1,6 +1,7 @@
 package source_test
 
 import (
+	"errors"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -193,7 +194,11 @@ func TestUsualSockets(t *testing.T) {
 	}
 	image := testImage(t, "amd64", types.OCILayer, gzipBytes, makeTar(t, file{name: "usr/x"}))
 	s := &http.Server{Handler: newDaemon(t, image, savedByPodman), ReadHeaderTimeout: time.Minute}
-	go s.Serve(listener)
+	go func() {
+		if err := s.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			t.Error(err)
+		}
+	}()
 	t.Cleanup(func() { s.Close() })
 	t.Setenv("XDG_RUNTIME_DIR", dir)
 	t.Setenv("DOCKER_HOST", "")

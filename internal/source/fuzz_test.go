@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"inlay/internal/source"
+	"inlay/internal/tree"
 )
 
 // FuzzParse promises that no reference panics, and that what is taken comes
@@ -43,7 +44,8 @@ func FuzzArchive(f *testing.F) {
 			return
 		}
 		for _, l := range im.Layers {
-			if _, err := lines(t.Context(), l); err == nil && l.DiffID == "" {
+			// Content is left unread: holes can make a few bytes a terabyte.
+			if err := l.Names(t.Context(), func(*tree.Entry) error { return nil }); err == nil && l.DiffID == "" {
 				t.Error("a layer of an image passes unchecked")
 			}
 		}

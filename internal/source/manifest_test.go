@@ -3,7 +3,6 @@ package source_test
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -39,7 +38,7 @@ func serveManifest(t testing.TB, body, mediaType string) string {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if strings.Contains(r.URL.Path, "/manifests/") {
 				w.Header().Set("Content-Type", mediaType)
-				io.WriteString(w, body)
+				w.Write([]byte(body))
 				return
 			}
 			next.ServeHTTP(w, r)
@@ -133,7 +132,15 @@ func TestLayerTypes(t *testing.T) {
 			im := testImage(t, "amd64", types.OCILayer, gzipBytes, tars[0], tars[1])
 			dir := layoutDir(t, im)
 			rewriteManifest(t, dir, must(im.Digest())(t).Hex, func(m map[string]any) {
-				m["layers"].([]any)[0].(map[string]any)["mediaType"] = mediaType
+				layers, ok := m["layers"].([]any)
+				if !ok {
+					t.Fatal("no layers")
+				}
+				first, ok := layers[0].(map[string]any)
+				if !ok {
+					t.Fatal("no layer")
+				}
+				first["mediaType"] = mediaType
 			})
 			opened := mustOpen(t, "layout:"+dir, source.Options{})
 			if _, err := opened.Select(source.Selection{}); err != nil {

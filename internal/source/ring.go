@@ -18,7 +18,7 @@ const (
 // chunk is a piece of a stream that several goroutines read at once. It goes
 // back to its ring when the last of them has released it.
 type chunk struct {
-	buf  []byte // chunkSize bytes
+	buf  []byte // chunkSize bytes, once used
 	data []byte // the filled part of buf
 	refs atomic.Int32
 	ring chan *chunk
@@ -40,7 +40,7 @@ type ring struct {
 func newRing(readers int) *ring {
 	r := &ring{free: make(chan *chunk, ringChunks)}
 	for range ringChunks {
-		r.free <- &chunk{buf: make([]byte, chunkSize), ring: r.free}
+		r.free <- &chunk{ring: r.free}
 	}
 	for range readers {
 		r.outs = append(r.outs, make(chan *chunk, ringChunks))
@@ -58,6 +58,9 @@ func (r *ring) pump(ctx context.Context, src io.Reader) error {
 		case c = <-r.free:
 		case <-ctx.Done():
 			return context.Cause(ctx)
+		}
+		if c.buf == nil { // not before it is needed: most streams are short
+			c.buf = make([]byte, chunkSize)
 		}
 		n, err := fill(src, c.buf)
 		if n > 0 {
