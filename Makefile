@@ -16,8 +16,8 @@ endif
 
 # One build of the linter per version of tools/.
 LINTER = .cache/bin/golangci-lint-$(shell sha256sum tools/go.sum | cut -c1-12)
-# The tests that boot machines hide behind a tag.
-TAGS = -tags machines
+# What boots machines and what measures hides behind a tag.
+TAGS = -tags machines,bench
 
 .PHONY: help build demo prepare test test-machines lint fmt fuzz bench docs docs-check install image-context image clean
 
@@ -55,7 +55,8 @@ fmt: $(LINTER) ## format as gofumpt does
 fuzz: ## each fuzz target for FUZZTIME
 	FUZZTIME=$(FUZZTIME) test/fuzz
 
-bench: ## every benchmark that matches BENCH
+bench: prepare ## a build beside systemd-repart, then the benchmarks that match BENCH
+	CGO_ENABLED=0 go test $(TAGS) -count=1 -v -timeout 60m ./test/bench/...
 	go test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 60m ./...
 
 docs: ## man pages, completions and the reference of commands

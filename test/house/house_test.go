@@ -56,7 +56,7 @@ func run(t testing.TB, dir string, args ...string) []byte {
 // packages returns every package of the module, the third tier of tests included.
 func packages(t testing.TB) []listed {
 	t.Helper()
-	out := run(t, root(t), "go", "list", "-tags", "machines",
+	out := run(t, root(t), "go", "list", "-tags", "machines,bench",
 		"-json=ImportPath,Dir,GoFiles,TestGoFiles,XTestGoFiles,Imports,TestImports,XTestImports", "./...")
 	var all []listed
 	for d := json.NewDecoder(bytes.NewReader(out)); ; {
