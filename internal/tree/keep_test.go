@@ -133,17 +133,18 @@ func TestMergeSinkFails(t *testing.T) {
 
 func TestMergeLayerChanges(t *testing.T) {
 	t.Parallel()
-	first := pack(t, "file opt/a x", "link usr/b -> opt/a")
-	for name, second := range map[string][]byte{
-		"another name": pack(t, "file opt/z x", "link usr/b -> opt/a"),
-		"another size": pack(t, "file opt/a xy", "link usr/b -> opt/a"),
-		"another kind": pack(t, "dir opt/a/", "link usr/b -> opt/a"),
-		"longer":       pack(t, "file opt/a x", "link usr/b -> opt/a", "dir c/"),
-		"shorter":      pack(t),
+	link := "link usr/b -> opt/a"
+	full, empty := pack(t, "file opt/a x", link), pack(t, "file opt/a", link)
+	for name, c := range map[string]struct{ first, second []byte }{
+		"another name": {full, pack(t, "file opt/z x", link)},
+		"another size": {full, pack(t, "file opt/a xy", link)},
+		"another kind": {empty, pack(t, "dir opt/a/", link)},
+		"longer":       {full, pack(t, "file opt/a x", link, "dir c/")},
+		"shorter":      {full, pack(t)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			data := [][]byte{first, second}
+			data := [][]byte{c.first, c.second}
 			l := tree.Tar("fickle", func(context.Context) (io.ReadCloser, error) {
 				r := bytes.NewReader(data[0])
 				data = data[1:]

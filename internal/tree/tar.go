@@ -29,6 +29,10 @@ const (
 // of an unknown type end it with an error that names the entry. Whiteouts come
 // as entries of their own kind.
 func ReadTar(ctx context.Context, r io.Reader, fn func(*Entry, io.Reader) error) error {
+	return readTar(ctx, r, maxEntries, fn)
+}
+
+func readTar(ctx context.Context, r io.Reader, most int, fn func(*Entry, io.Reader) error) error {
 	archive := tar.NewReader(r)
 	last := "" // the entry before, to say where a damaged archive breaks
 	for n := 0; ; n++ {
@@ -44,8 +48,8 @@ func ReadTar(ctx context.Context, r io.Reader, fn func(*Entry, io.Reader) error)
 		case err != nil:
 			return damaged(last, err)
 		}
-		if n == maxEntries {
-			return fmt.Errorf("reading tar: more than %d entries", maxEntries)
+		if n == most {
+			return fmt.Errorf("reading tar: more than %d entries", most)
 		}
 		last = h.Name
 		var e Entry

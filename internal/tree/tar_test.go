@@ -309,6 +309,30 @@ func TestReadTarSparse(t *testing.T) {
 	}
 }
 
+// repeating is one block, for ever.
+type repeating struct {
+	block []byte
+	at    int
+}
+
+func (r *repeating) Read(p []byte) (n int, err error) {
+	for n < len(p) {
+		m := copy(p[n:], r.block[r.at:])
+		n, r.at = n+m, (r.at+m)%len(r.block)
+	}
+	return n, nil
+}
+
+func TestReadTarEnds(t *testing.T) {
+	t.Parallel()
+	endless := &repeating{block: raw(map[int]string{0: "d", 156: "5"})}
+	seen := 0
+	err := tree.ReadTarUpTo(t.Context(), endless, 1000, func(*tree.Entry, io.Reader) error { seen++; return nil })
+	if err == nil || !strings.Contains(err.Error(), "more than 1000 entries") || seen != 1000 {
+		t.Errorf("after %d entries: %v", seen, err)
+	}
+}
+
 // errDigest stands for what a source finds at the end of a stream.
 var errDigest = errors.New("the digest does not match")
 
