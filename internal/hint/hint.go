@@ -23,6 +23,15 @@ func Wrap(err error, advice string) error {
 	return &hinted{err: err, advice: advice}
 }
 
+// Default adds advice to err unless err has some already: whoever was closer to
+// the fault knew better.
+func Default(err error, advice string) error {
+	if len(Of(err)) > 0 {
+		return err
+	}
+	return Wrap(err, advice)
+}
+
 // Of returns the advice that err and the errors it wraps carry, outermost first.
 func Of(err error) []string {
 	var advice []string

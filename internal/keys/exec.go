@@ -84,6 +84,7 @@ func (s *external) Public() crypto.PublicKey { return s.certificate.PublicKey }
 func (s *external) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
 	signature, err := s.sign(digest, opts)
 	if err != nil {
+		err = hint.Default(err, "run it by hand on the JSON that docs/signing.md shows")
 		return nil, fmt.Errorf("asking signer %q: %w", s.program, err)
 	}
 	return signature, nil

@@ -38,7 +38,7 @@ func Load(keyFile, certFile string) (Pair, error) {
 	}
 	signer, mode, err := loadKey(keyFile)
 	if err != nil {
-		err = advised(err, "name the PEM file of the private key, such as the db.key that inlay keys create makes")
+		err = hint.Default(err, "name the PEM file of the private key, such as the db.key that inlay keys create makes")
 		return Pair{}, fmt.Errorf("reading private key %q: %w", keyFile, err)
 	}
 	if !matches(signer.Public(), cert.PublicKey) {
@@ -57,7 +57,7 @@ func Load(keyFile, certFile string) (Pair, error) {
 func LoadCertificate(certFile string) (*x509.Certificate, error) {
 	cert, err := loadCertificate(certFile)
 	if err != nil {
-		err = advised(err, "name the PEM file of the certificate, such as the db.pem that inlay keys create makes")
+		err = hint.Default(err, "name the PEM file of the certificate, such as the db.pem that inlay keys create makes")
 		return nil, fmt.Errorf("reading certificate %q: %w", certFile, err)
 	}
 	return cert, nil
@@ -234,14 +234,6 @@ func readFile(name string) ([]byte, fs.FileMode, error) {
 		return nil, 0, fmt.Errorf("it is larger than %d KiB", maxFileSize>>10)
 	}
 	return data, info.Mode(), nil
-}
-
-// advised gives err the advice unless it has a better one.
-func advised(err error, advice string) error {
-	if len(hint.Of(err)) > 0 {
-		return err
-	}
-	return hint.Wrap(err, advice)
 }
 
 // bare takes the operation and the path off an error whose message will name
