@@ -128,7 +128,7 @@ func (r *Report) list(files fs.FS) error {
 		if err != nil {
 			return fmt.Errorf("reading %q: %w", "/"+name, err)
 		}
-		f := File{Path: "/" + name, Mode: info.Mode().String(), Size: info.Size(), MTime: info.ModTime().UTC(), Links: 1}
+		f := File{Path: "/" + name, Mode: modeText(info.Mode()), Size: info.Size(), MTime: info.ModTime().UTC(), Links: 1}
 		if stat, ok := info.Sys().(*erofs.Stat); ok {
 			f.describe(stat)
 		}
@@ -143,7 +143,8 @@ func (r *Report) list(files fs.FS) error {
 }
 
 func (f *File) describe(stat *erofs.Stat) {
-	f.UID, f.GID, f.Links = stat.UID, stat.GID, stat.Nlink
+	// The mode of fs.FileInfo lacks setuid and its kin, stat's has them.
+	f.Mode, f.UID, f.GID, f.Links = modeText(stat.Mode), stat.UID, stat.GID, stat.Nlink
 	f.MTime = time.Unix(int64(stat.Mtime), int64(stat.MtimeNs)).UTC()
 	if stat.Mode&fs.ModeDevice != 0 {
 		f.Size, f.Device = 0, fmt.Sprintf("%d:%d", unix.Major(uint64(stat.Rdev)), unix.Minor(uint64(stat.Rdev)))

@@ -14,6 +14,7 @@ import (
 	"inlay/internal/cms"
 	"inlay/internal/ddi"
 	"inlay/internal/gpt"
+	"inlay/internal/hint"
 )
 
 // Options say how much to read.
@@ -21,6 +22,9 @@ type Options struct {
 	// Files asks for the list of files.
 	Files bool
 }
+
+// notAnImage is advice for whoever named another file.
+const notAnImage = "name a disk image, such as the NAME.sysext.raw that inlay build makes"
 
 // Image reads the image at path. Whatever cannot be read inside it stands in
 // the report's Unread; only a file that is no disk image at all is an error.
@@ -35,11 +39,11 @@ func Image(path string, o Options) (*Report, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%q is not a regular file", path)
+		return nil, hint.Wrap(fmt.Errorf("%q is not a regular file", path), notAnImage)
 	}
 	image, err := ddi.Open(f, info.Size())
 	if err != nil {
-		return nil, fmt.Errorf("reading %q: %w", path, err)
+		return nil, fmt.Errorf("reading %q: %w", path, hint.Default(err, notAnImage))
 	}
 	r := &Report{
 		Name: filepath.Base(path), Size: info.Size(), SectorSize: image.Table.SectorSize,

@@ -1,0 +1,4 @@
+package inspect
+
+// ModeText is the formatting of modes.
+var ModeText = modeText
