@@ -3,7 +3,6 @@ package build
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -175,7 +174,7 @@ func (b *builder) storeText(name string, node *tree.Inode, text []byte) error {
 	node.Size = int64(len(text))
 	// Past the catcher: this is what it was waiting for.
 	if err := b.sink.packer.Store(name, node, bytes.NewReader(text)); err != nil {
-		return errors.Join(fmt.Errorf("storing %q", "/"+name), err)
+		return fmt.Errorf("storing %q: %w", "/"+name, err)
 	}
 	node.Stored = true
 	return nil

@@ -71,7 +71,8 @@ type errorReport struct {
 // with asJSON, one object for a machine.
 func (env *Env) report(program string, err error, asJSON bool) {
 	code := exitCode(err)
-	message := err.Error()
+	// Errors that were joined have a line each; a report has one.
+	message := strings.ReplaceAll(err.Error(), "\n", "; ")
 	if code == exitInterrupted {
 		message = "interrupted"
 	}

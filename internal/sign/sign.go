@@ -71,7 +71,10 @@ func Run(ctx context.Context, path string, o Options) (*Result, error) {
 	}
 	defer f.Close()
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return nil, fmt.Errorf("signing %q: %w", path, errors.Join(ErrBusy, err))
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			err = ErrBusy
+		}
+		return nil, fmt.Errorf("signing %q: %w", path, err)
 	}
 	root, size, err := rootHash(f)
 	if err != nil {
@@ -100,6 +103,9 @@ func Run(ctx context.Context, path string, o Options) (*Result, error) {
 }
 
 func rootHash(f *os.File) (root ddi.RootHash, size int64, err error) {
+	defer func() {
+		err = hint.Default(err, "name an image with a dm-verity tree, such as inlay build makes")
+	}()
 	info, err := f.Stat()
 	if err != nil {
 		return root, 0, err
@@ -112,9 +118,6 @@ func rootHash(f *os.File) (root ddi.RootHash, size int64, err error) {
 		return root, 0, err
 	}
 	root, err = image.RootHash()
-	if errors.Is(err, ddi.ErrNoVerity) {
-		err = hint.Wrap(err, "only an image with a dm-verity tree can be signed: build one with inlay build")
-	}
 	return root, info.Size(), err
 }
 
@@ -131,7 +134,7 @@ func signature(root ddi.RootHash, o Options) (*ddi.Signature, *x509.Certificate,
 	}
 	parsed, err := cms.Parse(pkcs7)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, hint.Default(err, "give a detached PKCS #7 signature in DER, without attributes: openssl smime -sign -binary -noattr -outform der")
 	}
 	if err := parsed.Verify(text, certificate); err != nil {
 		return nil, nil, hint.Wrap(err, "sign the text that \"inlay sign IMAGE --print-text\" prints, without a newline, with this certificate's key")
