@@ -119,7 +119,7 @@ func checkErrorLines(program, stderr string, code int) error {
 			hints++
 		case ours:
 			messages++
-			for _, bad := range []string{"failed to", "error:", "EOF\n", "<nil>", "%!"} {
+			for _, bad := range []string{"failed to", "error:", "EOF\n", "<nil>", "%!", "\ufffd"} {
 				if strings.Contains(rest, bad) {
 					return fmt.Errorf("the message says %q", bad)
 				}

@@ -74,8 +74,11 @@ func appendEntry(out *bytes.Buffer, fields []string) error {
 	if h.Typeflag, known = kinds[fields[0]]; !known {
 		return errors.New("no such type")
 	}
-	if h.Typeflag == tar.TypeDir {
+	switch h.Typeflag {
+	case tar.TypeDir:
 		h.Mode = 0o755
+	case tar.TypeSymlink:
+		h.Mode = 0o777
 	}
 	var content []byte
 	for _, f := range fields[2:] {
