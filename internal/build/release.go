@@ -30,7 +30,8 @@ func (c *releaseCatcher) Store(name string, ino *tree.Inode, r io.Reader) error 
 		return c.packer.Store(name, ino, r)
 	}
 	if ino.Size > osrelease.MaxSize {
-		return fmt.Errorf("the release file %q has %d bytes, more than %d", "/"+name, ino.Size, osrelease.MaxSize)
+		return hint.Wrap(fmt.Errorf("the release file %q has %d bytes, more than %d", "/"+name, ino.Size, osrelease.MaxSize),
+			"shorten it, or leave it out of the image and have one made")
 	}
 	text, err := io.ReadAll(r)
 	if err != nil {
@@ -51,6 +52,7 @@ func (b *builder) release() (*osrelease.Release, error) {
 	r := extension.DefaultRelease(b.Architecture)
 	if brought != "" {
 		if r, err = osrelease.Parse(b.sink.caught[brought]); err != nil {
+			err = hint.Default(err, "correct it, or leave it out of the image and have one made")
 			return nil, fmt.Errorf("reading %q: %w", "/"+brought, err)
 		}
 		if brought != own {
