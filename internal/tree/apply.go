@@ -127,7 +127,8 @@ func (a *applier) link(rec record) (done bool, err error) {
 		return false, nil
 	}
 	if ino.dir != nil {
-		return false, fmt.Errorf("%s is a hard link to the folder %s", quote(rec.name), quote(rec.link))
+		err := fmt.Errorf("%s is a hard link to the folder %s", quote(rec.name), quote(rec.link))
+		return false, hint.Wrap(err, "make it a symbolic link: no file system has hard links to folders")
 	}
 	return true, a.place(rec.name, ino)
 }

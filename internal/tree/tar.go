@@ -55,6 +55,7 @@ func readTar(ctx context.Context, r io.Reader, most int, fn func(*Entry, io.Read
 		var e Entry
 		skip, err := convert(h, &e)
 		if err != nil {
+			err = hint.Default(err, "leave it out of the archive, or make it something that Linux can have")
 			return fmt.Errorf("reading tar entry %s: %w", quote(h.Name), err)
 		}
 		if skip {
