@@ -245,7 +245,8 @@ func readContexts(file string) (*selinux.Contexts, error) {
 	defer f.Close()
 	contexts, err := selinux.Parse(f)
 	if err != nil {
-		return nil, fmt.Errorf("%q: %w", file, err)
+		err = hint.Default(err, "correct it; selabel_file(5) says what a line may hold")
+		return nil, fmt.Errorf("reading labels from %q: %w", file, err)
 	}
 	return contexts, nil
 }
