@@ -97,7 +97,7 @@ func (b *builder) start() error {
 		file.Discard()
 		return err
 	}
-	b.sink = newReleaseCatcher(pack, b.Kind)
+	b.sink = newReleaseCatcher(pack, b.Kind, b.label)
 	if awkward := extension.AwkwardName(b.Name); awkward != "" {
 		b.warn("%s", awkward)
 	}

@@ -29,22 +29,20 @@ func (b *builder) transform(e *tree.Entry) error {
 			return slices.Contains(machineAttributes(), x.Name)
 		})
 	}
-	if b.Contexts != nil {
-		e.Xattrs = b.label(e.Name, tree.NewInode(e.Kind, e.Mode).Mode, e.Xattrs)
-	}
 	return nil
 }
 
-// label returns the attributes with the label that the policy gives to name.
-func (b *builder) label(name string, mode uint32, xattrs []tree.Xattr) []tree.Xattr {
+// label gives a file the label that the policy has for its name in the tree.
+// Regular files get it when they are stored, everything else at the end.
+func (b *builder) label(name string, ino *tree.Inode) {
 	if b.Contexts == nil {
-		return xattrs
+		return
 	}
-	xattrs = slices.DeleteFunc(slices.Clone(xattrs), func(x tree.Xattr) bool { return x.Name == selinux.Attribute })
-	label, ok := b.Contexts.Label("/"+name, mode)
-	if !ok {
-		return xattrs
+	// The array may be shared with other inodes.
+	xattrs := slices.DeleteFunc(slices.Clone(ino.Xattrs), func(x tree.Xattr) bool { return x.Name == selinux.Attribute })
+	if label, ok := b.Contexts.Label("/"+name, ino.Mode); ok {
+		// As the tools of SELinux do, the value ends with a NUL byte.
+		xattrs = append(xattrs, tree.Xattr{Name: selinux.Attribute, Value: append([]byte(label), 0)})
 	}
-	// As the tools of SELinux do, the value ends with a NUL byte.
-	return append(xattrs, tree.Xattr{Name: selinux.Attribute, Value: append([]byte(label), 0)})
+	ino.Xattrs = xattrs
 }

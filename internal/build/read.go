@@ -82,7 +82,7 @@ func (b *builder) complete(ctx context.Context) error {
 	for _, f := range release.Fields() {
 		b.result.Release = append(b.result.Release, f.Key+"="+f.Value)
 	}
-	b.settleFolders()
+	b.settle()
 	return b.inspectTree()
 }
 
@@ -141,17 +141,16 @@ func (b *builder) dropOSRelease() {
 	}
 }
 
-// settleFolders gives the folders that no entry names, and the root, the
-// build time: they were made here.
-func (b *builder) settleFolders() {
+// settle labels what was not stored, and gives the root and the folders that no
+// entry names the build time: they were made here.
+func (b *builder) settle() {
 	root := b.tree.Root()
 	root.Mode, root.UID, root.GID, root.Sec, root.Nsec, root.Xattrs = root.Mode&typeMask|0o755, 0, 0, 0, 0, nil
-	root.Xattrs = b.label("", root.Mode, nil)
-	if b.Epoch == nil {
-		return
-	}
-	for _, node := range b.tree.All() {
-		if node.Kind() == tree.Directory && node.Sec == 0 && node.Nsec == 0 {
+	for name, node := range b.tree.All() {
+		if node.Kind() != tree.Regular {
+			b.label(name, node)
+		}
+		if b.Epoch != nil && node.Kind() == tree.Directory && node.Sec == 0 && node.Nsec == 0 {
 			node.Sec, node.Nsec = b.Epoch.Unix(), uint32(b.Epoch.Nanosecond())
 		}
 	}
@@ -163,7 +162,7 @@ func (b *builder) addFile(name string, text []byte) error {
 	if b.Epoch != nil {
 		node.Sec, node.Nsec = b.Epoch.Unix(), uint32(b.Epoch.Nanosecond())
 	}
-	node.Xattrs = b.label(name, node.Mode, nil)
+	b.label(name, node)
 	if err := b.tree.Insert(name, node); err != nil {
 		return err
 	}

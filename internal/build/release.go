@@ -18,14 +18,16 @@ type releaseCatcher struct {
 	packer
 	prefix string // of every path that is a release file
 	caught map[string][]byte
+	label  func(name string, ino *tree.Inode)
 }
 
-func newReleaseCatcher(p packer, k extension.Kind) *releaseCatcher {
-	return &releaseCatcher{packer: p, prefix: k.ReleaseFile(""), caught: map[string][]byte{}}
+func newReleaseCatcher(p packer, k extension.Kind, label func(string, *tree.Inode)) *releaseCatcher {
+	return &releaseCatcher{packer: p, prefix: k.ReleaseFile(""), caught: map[string][]byte{}, label: label}
 }
 
 // Store implements tree.Sink.
 func (c *releaseCatcher) Store(name string, ino *tree.Inode, r io.Reader) error {
+	c.label(name, ino)
 	if !strings.HasPrefix(name, c.prefix) || strings.Contains(name[len(c.prefix):], "/") {
 		return c.packer.Store(name, ino, r)
 	}

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"inlay/internal/ddi"
 	"inlay/internal/hint"
 	"inlay/internal/stage"
@@ -67,7 +69,8 @@ func (p *squashPacker) Pack(ctx context.Context, t *tree.Tree) (int64, error) {
 	seconds := strconv.FormatInt(p.epoch.Unix(), 10)
 	// The image has no name; the program reaches it as its descriptor 3.
 	c := exec.CommandContext(ctx, p.program, "-", "/proc/self/fd/3", "-tar", "-noappend", "-quiet", "-no-progress",
-		"-reproducible", "-mkfs-time", seconds)
+		"-reproducible", "-mkfs-time", seconds,
+		"-root-time", seconds, "-root-mode", "0755", "-root-uid", "0", "-root-gid", "0")
 	c.ExtraFiles = []*os.File{p.image.File}
 	c.Env = []string{"LC_ALL=C"} // SOURCE_DATE_EPOCH beside -mkfs-time is an error to it
 	var said bytes.Buffer
@@ -79,13 +82,15 @@ func (p *squashPacker) Pack(ctx context.Context, t *tree.Tree) (int64, error) {
 	if err := c.Start(); err != nil {
 		return 0, fmt.Errorf("starting mksquashfs: %w", err)
 	}
-	writeErr := p.writeTar(input, t)
-	closeErr := input.Close()
-	if err := c.Wait(); err != nil {
-		return 0, fmt.Errorf("packing with mksquashfs: %w: %s", err, lastLine(said.String()))
-	}
-	if err := errors.Join(writeErr, closeErr); err != nil {
-		return 0, fmt.Errorf("packing with mksquashfs: %w", err)
+	writeErr := errors.Join(p.writeTar(input, t), input.Close())
+	waitErr := c.Wait()
+	switch {
+	case ctx.Err() != nil:
+		return 0, context.Cause(ctx)
+	case waitErr != nil && (writeErr == nil || errors.Is(writeErr, unix.EPIPE)):
+		return 0, fmt.Errorf("packing with mksquashfs: %w: %s", waitErr, lastLine(said.String()))
+	case writeErr != nil:
+		return 0, fmt.Errorf("packing with mksquashfs: %w", writeErr)
 	}
 	return p.copyImage()
 }
@@ -114,6 +119,9 @@ func (p *squashPacker) copyImage() (int64, error) {
 	return off / ddi.Grain, nil
 }
 
+// maxShortLink is the longest target that needs no extension of the tar format.
+const maxShortLink = 100
+
 // writeTar streams the tree as mksquashfs reads it.
 func (p *squashPacker) writeTar(w io.Writer, t *tree.Tree) error {
 	out := tar.NewWriter(w)
@@ -123,6 +131,9 @@ func (p *squashPacker) writeTar(w io.Writer, t *tree.Tree) error {
 			continue
 		}
 		header := p.header(name, ino)
+		if strings.HasPrefix(ino.Target, "/") && len(ino.Target) > maxShortLink && header.Format != tar.FormatGNU {
+			return hint.Wrap(fmt.Errorf("mksquashfs cannot hold the symlink %q, with a long target and attributes", "/"+name), "build with --filesystem erofs")
+		}
 		if ino.Links > 1 {
 			if target, again := first[ino]; again {
 				header.Typeflag, header.Linkname, header.Size, header.PAXRecords = tar.TypeLink, target, 0, nil
@@ -162,6 +173,10 @@ func (p *squashPacker) header(name string, ino *tree.Inode) *tar.Header {
 		h.Typeflag = tar.TypeBlock
 	case tree.Fifo:
 		h.Typeflag = tar.TypeFifo
+	}
+	if strings.HasPrefix(ino.Target, "/") && len(ino.Xattrs) == 0 {
+		// mksquashfs (4.5 and 4.6) cuts the leading slash of a PAX linkpath.
+		h.Format = tar.FormatGNU
 	}
 	for _, x := range ino.Xattrs {
 		if h.PAXRecords == nil {

@@ -38,10 +38,10 @@ func run(m *testing.M) int {
 // key is a signing key that the program made.
 type key struct{ private, certificate string }
 
-func newKey(t *testing.T) key {
+func newKey(t *testing.T, flags ...string) key {
 	t.Helper()
 	folder := filepath.Join(t.TempDir(), "keys")
-	command(t, nil, inlay, "keys", "create", "witness", "--output", folder)
+	command(t, nil, inlay, append([]string{"keys", "create", "witness", "--output", folder}, flags...)...)
 	return key{filepath.Join(folder, "db.key"), filepath.Join(folder, "db.pem")}
 }
 
