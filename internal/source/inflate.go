@@ -56,7 +56,9 @@ func inflate(r io.Reader, c compression) (io.ReadCloser, error) {
 		// The decoder is fastest on a bufio.Reader, which it knows.
 		return gzip.NewReader(bufio.NewReaderSize(r, 64<<10))
 	case zstandard:
-		d, err := zstd.NewReader(r, zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderConcurrency(2), zstd.WithDecoderLowmem(true))
+		// One goroutine: on two cores those that the decoder would add take the
+		// time of those that hash and write.
+		d, err := zstd.NewReader(r, zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true))
 		if err != nil {
 			return nil, err
 		}
