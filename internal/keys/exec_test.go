@@ -91,14 +91,14 @@ func TestExecAnswers(t *testing.T) {
 	t.Parallel()
 	base := func(signature []byte) []byte { return []byte(base64.StdEncoding.EncodeToString(signature)) }
 	broken := func(signature []byte) []byte {
-		lines := ""
+		var lines strings.Builder
 		for i, c := range base(signature) {
 			if i > 0 && i%64 == 0 {
-				lines += "\n"
+				lines.WriteString("\n")
 			}
-			lines += string(c)
+			lines.WriteString(string(c))
 		}
-		return []byte(lines + "\r\n")
+		return []byte(lines.String() + "\r\n")
 	}
 	tests := map[string]struct {
 		change func(signature []byte) []byte
