@@ -74,7 +74,7 @@ func inLayout(t *testing.T, im v1.Image) (string, source.Options) {
 	return "layout:" + layoutDir(t, im), source.Options{}
 }
 
-func layoutDir(t *testing.T, im v1.Image) string {
+func layoutDir(t testing.TB, im v1.Image) string {
 	t.Helper()
 	dir := t.TempDir()
 	p, err := layout.Write(dir, emptyIndex())

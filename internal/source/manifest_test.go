@@ -132,15 +132,7 @@ func TestLayerTypes(t *testing.T) {
 			im := testImage(t, "amd64", types.OCILayer, gzipBytes, tars[0], tars[1])
 			dir := layoutDir(t, im)
 			rewriteManifest(t, dir, must(im.Digest())(t).Hex, func(m map[string]any) {
-				layers, ok := m["layers"].([]any)
-				if !ok {
-					t.Fatal("no layers")
-				}
-				first, ok := layers[0].(map[string]any)
-				if !ok {
-					t.Fatal("no layer")
-				}
-				first["mediaType"] = mediaType
+				firstLayer(t, m)["mediaType"] = mediaType
 			})
 			opened := mustOpen(t, "layout:"+dir, source.Options{})
 			if _, err := opened.Select(source.Selection{}); err != nil {
@@ -159,6 +151,60 @@ func TestLayerTypes(t *testing.T) {
 			wantError(t, err, want, "layer")
 		})
 	}
+}
+
+// TestWrongDescriptors promises that a configuration is what the manifest says
+// and that a layer is as long, even if its digest is right.
+func TestWrongDescriptors(t *testing.T) {
+	t.Parallel()
+	layer := makeTar(t, file{name: "usr/x"})
+	image := testImage(t, "amd64", types.OCILayer, gzipBytes, layer)
+	t.Run("configuration", func(t *testing.T) {
+		t.Parallel()
+		dir := layoutDir(t, image)
+		config := filepath.Join(dir, "blobs", "sha256", must(image.ConfigName())(t).Hex)
+		b := must(os.ReadFile(config))(t)
+		b = []byte(strings.Replace(string(b), "amd64", "arm64", 1))
+		if err := os.Chmod(config, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(config, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := open(t, "layout:"+dir, source.Options{})
+		wantError(t, err, "the image's configuration has the digest", "")
+	})
+	for name, by := range map[string]float64{"too long": 1, "too short": -1} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := layoutDir(t, image)
+			rewriteManifest(t, dir, must(image.Digest())(t).Hex, func(m map[string]any) {
+				first := firstLayer(t, m)
+				size, ok := first["size"].(float64)
+				if !ok {
+					t.Fatal("no size")
+				}
+				first["size"] = size + by
+			})
+			im := mustOpen(t, "layout:"+dir, source.Options{})
+			if _, err := lines(t.Context(), im.Layers[0]); err == nil || !strings.Contains(err.Error(), "bytes") {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+func firstLayer(t testing.TB, m map[string]any) map[string]any {
+	t.Helper()
+	layers, ok := m["layers"].([]any)
+	if !ok {
+		t.Fatal("no layers")
+	}
+	first, ok := layers[0].(map[string]any)
+	if !ok {
+		t.Fatal("no layer")
+	}
+	return first
 }
 
 // rewriteManifest changes the only manifest of a layout and what points to it.

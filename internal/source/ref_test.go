@@ -74,7 +74,7 @@ func TestParseRefuses(t *testing.T) {
 		"word alone":        {"docker", "names nothing", "docker:REF"},
 		"layout of nothing": {"layout::tag", "names nothing", "layout:PATH"},
 		"bad tag":           {"layout:a:-", "is not a tag", "layout:PATH:TAG"},
-		"bad digest":        {"layout:a@sha256:12", "64 lower-case hex digits", ""},
+		"bad digest":        {"layout:a@sha256:12", "64 lower-case hex digits", "copy the digest"},
 		"upper case":        {"oci:Foo/Bar", "not an image reference", "lower case"},
 		"newline":           {"oci:foo\nbar", "control characters", "name a source"},
 		"nul":               {"dir:/a\x00b", "control characters", "name a source"},

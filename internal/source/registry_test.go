@@ -63,6 +63,9 @@ func TestPlatforms(t *testing.T) {
 			im, err := open(t, "oci:"+host+tt.ref, source.Options{Architecture: tt.arch})
 			if tt.err != "" {
 				wantError(t, err, tt.err, "--arch")
+				if strings.Contains(err.Error(), "unknown") {
+					t.Errorf("the error %q lists an attestation", err)
+				}
 				return
 			}
 			if err != nil {
@@ -258,5 +261,52 @@ func TestRegistryTLS(t *testing.T) {
 	im := mustOpen(t, "oci:"+host+"/x:1", source.Options{Insecure: true})
 	if _, err := lines(t.Context(), im.Layers[0]); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestRedirects promises that a registry may send blobs from elsewhere, but
+// not in circles, and not to where clouds keep a machine's secrets.
+func TestRedirects(t *testing.T) {
+	t.Parallel()
+	layer := makeTar(t, file{name: "usr/x"})
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "" {
+			t.Error("credentials go elsewhere")
+		}
+		if r.URL.Path == "/circle" {
+			http.Redirect(w, r, "/circle", http.StatusTemporaryRedirect)
+			return
+		}
+		w.Write(layer)
+	}))
+	t.Cleanup(elsewhere.Close)
+	for name, tt := range map[string]struct{ to, err string }{
+		"elsewhere":  {elsewhere.URL + "/blob", ""},
+		"circle":     {elsewhere.URL + "/circle", "redirects more than 5 times"},
+		"link-local": {"https://169.254.169.254/latest/meta-data", "link-local address 169.254.169.254"},
+		"plain HTTP": {"http://192.0.2.1/blob", "sends on to plain HTTP"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := &blobServer{blob: layer, path: "/blobs/" + string(digest(layer)), answers: []answer{
+				func(_ *blobServer, w http.ResponseWriter, r *http.Request) {
+					http.Redirect(w, r, tt.to, http.StatusTemporaryRedirect)
+				},
+			}}
+			var inner http.Handler
+			host := serveRegistry(t, func(next http.Handler) http.Handler {
+				inner = b.wrap(next)
+				return guarded(inner)
+			})
+			unguarded := httptest.NewServer(inner)
+			t.Cleanup(unguarded.Close)
+			push(t, strings.TrimPrefix(unguarded.URL, "http://")+"/x:1", testImage(t, "amd64", types.OCIUncompressedLayer, asIs, layer))
+			o := source.Options{AuthFile: write(t, "auth.json", fmt.Appendf(nil, `{"auths":{%q:{"auth":%q}}}`, host, basic("me", "s3cret")))}
+			im := mustOpen(t, "oci:"+host+"/x:1", o.Impatient(5*time.Second, 2))
+			_, err := lines(t.Context(), im.Layers[0])
+			if tt.err == "" && err != nil || tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {
+				t.Errorf("got %v, want %q", err, tt.err)
+			}
+		})
 	}
 }
