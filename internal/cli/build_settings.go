@@ -1,0 +1,115 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"path"
+	"strings"
+
+	"inlay/internal/build"
+	"inlay/internal/extension"
+	"inlay/internal/hint"
+	"inlay/internal/osrelease"
+	"inlay/internal/selinux"
+	"inlay/internal/source"
+)
+
+// settings turns the flags into what the service wants. All of its errors are
+// mistakes on the command line or files that it names, found before any work.
+func (o *buildOptions) settings(ctx context.Context, env *Env) (build.Options, error) {
+	s := build.Options{
+		Name: o.name, ServiceReload: o.serviceReload, EnableUnits: o.enableUnits, AllowOverlayMarkers: o.allowMarkers,
+		Seed: o.seed, DeferSignature: o.deferSigning, Output: o.output, Digest: o.json,
+		KeepOwner: o.owner == "keep",
+	}
+	var err error
+	if s.Kind, err = extension.KindNamed(o.kind); err != nil {
+		return s, usage(err)
+	}
+	if err := extension.CheckName(s.Kind, o.name); err != nil {
+		return s, usage(err)
+	}
+	if s.Architecture, err = extension.ArchitectureNamed(cmp.Or(o.arch, env.Architecture)); err != nil {
+		return s, usage(err)
+	}
+	if s.Reference, err = source.Parse(o.source); err != nil {
+		return s, usage(err)
+	}
+	if s.Layers, err = source.ParseLayers(o.layers); err != nil {
+		return s, usage(err)
+	}
+	if s.Release, err = releaseFields(o.release); err != nil {
+		return s, usage(err)
+	}
+	if s.IncludePaths, err = cleanFolders(o.includePaths, o.withOpt); err != nil {
+		return s, usage(err)
+	}
+	for _, unit := range o.enableUnits {
+		if err := build.CheckUnit(unit); err != nil {
+			return s, usage(err)
+		}
+	}
+	if s.FileSystem, err = choice("--filesystem", o.fileSystem, build.EROFS, build.Squashfs); err != nil {
+		return s, err
+	}
+	if _, err := choice("--owner", o.owner, "root", "keep"); err != nil {
+		return s, err
+	}
+	if s.Epoch, err = env.epoch(); err != nil {
+		return s, usage(err)
+	}
+	if s.Contexts, err = readContexts(o.contexts); err != nil {
+		return s, err
+	}
+	if o.deferSigning && o.signing.any() {
+		return s, usagef("sign now, or pass --defer-signature alone and sign later with inlay sign", "--defer-signature and a key are both given")
+	}
+	s.Signer, err = o.signing.pair(ctx, env)
+	return s, err
+}
+
+func releaseFields(texts []string) ([]osrelease.Field, error) {
+	var fields []osrelease.Field
+	for _, text := range texts {
+		key, value, found := strings.Cut(text, "=")
+		if !found || !osrelease.ValidKey(key) || strings.ContainsAny(value, "\x00\n") {
+			return nil, hint.Wrap(fmt.Errorf("--release %q is not KEY=VALUE", text), "for example --release ID=_any")
+		}
+		fields = append(fields, osrelease.Field{Key: key, Value: value})
+	}
+	return fields, nil
+}
+
+func cleanFolders(paths []string, withOpt bool) ([]string, error) {
+	if withOpt {
+		paths = append(paths, "/opt")
+	}
+	var folders []string
+	for _, p := range paths {
+		clean := strings.TrimPrefix(path.Clean("/"+p), "/")
+		if clean == "" || strings.Contains("/"+p+"/", "/../") {
+			return nil, hint.Wrap(fmt.Errorf("--include-path %q is not a folder of the image", p), "for example --include-path /opt")
+		}
+		folders = append(folders, clean)
+	}
+	return folders, nil
+}
+
+func readContexts(file string) (*selinux.Contexts, error) {
+	if file == "" {
+		return nil, nil
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	contexts, err := selinux.Parse(f)
+	if err != nil {
+		err = hint.Default(err, "correct it; selabel_file(5) says what a line may hold")
+		return nil, fmt.Errorf("reading labels from %q: %w", file, err)
+	}
+	return contexts, nil
+}
