@@ -117,7 +117,7 @@ func parseLayout(rest string) (Ref, error) {
 	if path, digest, ok := strings.Cut(rest, "@sha256:"); ok {
 		d, err := ParseDigest("sha256:" + digest)
 		if err != nil {
-			return Ref{}, fmt.Errorf("parsing layout %q: %w", rest, err)
+			return Ref{}, hint.Default(fmt.Errorf("parsing layout %q: %w", rest, err), "copy the digest from the layout's index.json")
 		}
 		r.Path, r.Digest = path, d
 	} else if i := strings.LastIndexByte(rest, ':'); i >= 0 && !strings.Contains(rest[i:], "/") {
