@@ -34,6 +34,8 @@ func newAurorabootBuild(env *Env, k extension.Kind) *cobra.Command {
 		Long: lines(
 			"Build NAME"+k.Suffix+" from the last layer of CONTAINER, an image that the",
 			"daemon has or a registry serves. The same as: inlay build NAME CONTAINER --kind "+k.Name+".",
+			"",
+			"Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.",
 		),
 		Example: examples("as in the documents",
 			"auroraboot "+k.Name+" --private-key=/keys/db.key --certificate=/keys/db.pem --output /build grype image"),

@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"inlay/internal/hint"
+	"inlay/internal/source"
 )
 
 // Exit codes, as the man page lists them.
@@ -96,6 +97,9 @@ func adviceFor(err error) []string {
 	advice := hint.Of(err)
 	if len(advice) > 0 {
 		return advice
+	}
+	if _, ok := errors.AsType[*source.MismatchError](err); ok {
+		return []string{"fetch or make the image again: its data is not what its manifest promises"}
 	}
 	for _, known := range []struct {
 		cause  error

@@ -12,6 +12,11 @@ func newKeys(env *Env) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "keys",
 		Short: "Make keys and certificates for signing extensions",
+		Long: lines(
+			"Make keys and certificates for signing extensions.",
+			"",
+			"Exit status: 0 done, 1 failed, 2 wrong usage.",
+		),
 		Example: examples("a key pair for the tour in the README",
 			"inlay keys create acme --output keys"),
 	}

@@ -19,6 +19,7 @@ func newVersion(env *Env) *cobra.Command {
 	c := &cobra.Command{
 		Use:     "version",
 		Short:   "Print the version of inlay",
+		Long:    "Print the version of inlay.\n\nExit status: 0 done, 1 failed, 2 wrong usage.",
 		Example: examples("for a bug report", "inlay version"),
 		Args:    arguments(),
 		RunE: func(*cobra.Command, []string) error {
