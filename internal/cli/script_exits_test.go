@@ -34,7 +34,8 @@ func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("exit code %d, want %d", got, want)
 	}
 	if want != 0 {
-		checkFailure(ts, args[1], want, slices.Contains(args, "--json"), before)
+		f := failure{program: args[1], code: want, stdout: ts.ReadFile("stdout"), stderr: ts.ReadFile("stderr")}
+		f.check(ts, slices.Contains(args, "--json"), before)
 	}
 }
 
@@ -71,7 +72,8 @@ func cmdInterrupt(ts *testscript.TestScript, neg bool, args []string) {
 	if got := codeOf(ts, err); got != interrupted {
 		ts.Fatalf("exit code %d, want %d\n%s", got, interrupted, stderr.String())
 	}
-	checkFailure(ts, args[1], interrupted, slices.Contains(args, "--json"), before)
+	f := failure{program: args[1], code: interrupted, stdout: stdout.String(), stderr: stderr.String()}
+	f.check(ts, slices.Contains(args, "--json"), before)
 }
 
 func codeOf(ts *testscript.TestScript, err error) int {
@@ -85,19 +87,24 @@ func codeOf(ts *testscript.TestScript, err error) int {
 	return exit.ExitCode()
 }
 
-func checkFailure(ts *testscript.TestScript, program string, code int, asJSON bool, before map[string]string) {
-	if out := ts.ReadFile("stdout"); out != "" {
-		ts.Fatalf("a failure writes to standard output: %q", out)
+// failure is what a program that failed wrote.
+type failure struct {
+	program, stdout, stderr string
+	code                    int
+}
+
+func (f failure) check(ts *testscript.TestScript, asJSON bool, before map[string]string) {
+	if f.stdout != "" {
+		ts.Fatalf("a failure writes to standard output: %q", f.stdout)
 	}
-	stderr := ts.ReadFile("stderr")
-	if strings.Contains(stderr, "goroutine ") || strings.Contains(stderr, "panic:") {
+	if strings.Contains(f.stderr, "goroutine ") || strings.Contains(f.stderr, "panic:") {
 		ts.Fatalf("it panics")
 	}
-	check := checkErrorLines
 	if asJSON {
-		check = func(_, text string, code int) error { return checkErrorObject(text, code) }
+		ts.Check(f.checkObject())
+	} else {
+		ts.Check(f.checkLines())
 	}
-	ts.Check(check(program, stderr, code))
 	if diff := cmp.Diff(before, snapshot(ts)); diff != "" {
 		ts.Fatalf("a failure leaves traces (-before +after):\n%s", diff)
 	}
@@ -107,12 +114,13 @@ func checkFailure(ts *testscript.TestScript, program string, code int, asJSON bo
 // warnings, notes, and auroraboot's log.
 var otherLine = regexp.MustCompile(`^(reading layers|packing|(warning|note): .*|\S+ INF .*)$`)
 
-func checkErrorLines(program, stderr string, code int) error {
+func (f failure) checkLines() error {
+	program := f.program
 	if program == "sh" {
 		program = "inlay"
 	}
 	var messages, hints int
-	for line := range strings.Lines(stderr) {
+	for line := range strings.Lines(f.stderr) {
 		line = strings.TrimSuffix(line, "\n")
 		switch rest, ours := strings.CutPrefix(line, program+": "); {
 		case ours && strings.HasPrefix(rest, "hint: "):
@@ -132,25 +140,25 @@ func checkErrorLines(program, stderr string, code int) error {
 		return fmt.Errorf("%d messages, want one line that begins with %q", messages, program+": ")
 	}
 	// Whoever interrupts knows what to do next.
-	if hints == 0 && code != 130 {
+	if hints == 0 && f.code != 130 {
 		return errors.New("the failure comes without a hint")
 	}
 	return nil
 }
 
-func checkErrorObject(stderr string, code int) error {
+func (f failure) checkObject() error {
 	var report struct {
 		Error    string
 		Hints    []string
 		ExitCode int
 	}
-	d := json.NewDecoder(strings.NewReader(stderr))
+	d := json.NewDecoder(strings.NewReader(f.stderr))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&report); err != nil {
-		return fmt.Errorf("standard error is not the JSON of an error: %w: %s", err, stderr)
+		return fmt.Errorf("standard error is not the JSON of an error: %w: %s", err, f.stderr)
 	}
-	if report.Error == "" || report.ExitCode != code || len(report.Hints) == 0 && code != 130 {
-		return fmt.Errorf("the JSON of the error says %+v, want code %d and a hint", report, code)
+	if report.Error == "" || report.ExitCode != f.code || len(report.Hints) == 0 && f.code != 130 {
+		return fmt.Errorf("the JSON of the error says %+v, want code %d and a hint", report, f.code)
 	}
 	return nil
 }
