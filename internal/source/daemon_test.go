@@ -33,6 +33,7 @@ func TestDaemonExports(t *testing.T) {
 	}{
 		"docker 25, last":       {savedByDocker25, "last", 1, 1, ""},
 		"docker 25, last twice": {savedByDocker25, "last", 2, 2, ""},
+		"docker 25, last often": {savedByDocker25, "last", 5, 3, "COPY 1"},
 		"docker 25, all":        {savedByDocker25, "all", 2, 1, "COPY 1"},
 		"podman, last":          {savedByPodman, "last", 1, 1, ""},
 		"docker 20, last":       {savedByDocker20, "last", 3, 1, "COPY 1"},

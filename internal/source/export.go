@@ -14,13 +14,17 @@ import (
 	"sync"
 )
 
+// maxExports is how often a daemon is asked for an archive before it is kept.
+const maxExports = 2
+
 // export is what a daemon sends for GET /images/NAME/get: a docker-archive.
 //
 // Docker from 25 on and Podman name a layer's member after its diff id, so that
 // a single wanted layer is taken as it passes. Older Dockers name it after an id
 // that only the manifest at the archive's end explains, and several layers
 // would mean several exports, each of which the daemon prepares anew: then the
-// archive is spooled, once.
+// archive is spooled, once. So it is for whoever keeps coming back for one more
+// layer: the wanted layer and a look at the base take two exports.
 type export struct {
 	endpoint endpoint
 	name     string
@@ -30,6 +34,7 @@ type export struct {
 	mu      sync.Mutex // layers may be walked at once
 	spooled *Image     // the archive on disk, when there is one
 	opaque  bool       // its members' names do not tell the layers
+	count   int        // exports so far
 }
 
 func (x *export) close() error {
@@ -62,6 +67,7 @@ func (x *export) stream(ctx context.Context, i int) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
+	x.count++
 	var seen bytes.Buffer // what the look at the first member has read
 	input := bufio.NewReaderSize(body, chunkSize)
 	tee := &teeOff{r: input, w: &seen}
@@ -71,7 +77,7 @@ func (x *export) stream(ctx context.Context, i int) (io.ReadCloser, error) {
 		body.Close()
 		return nil, fmt.Errorf("reading the daemon's archive: %w", err)
 	}
-	if x.opaque || x.wanted() > 1 || !namesDiffIDs(h.Name) {
+	if x.opaque || x.wanted() > 1 || x.count > maxExports || !namesDiffIDs(h.Name) {
 		defer body.Close()
 		return nil, x.spool(ctx, io.MultiReader(&seen, input))
 	}
