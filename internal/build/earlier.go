@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"inlay/internal/extension"
@@ -46,7 +45,7 @@ func (b *builder) scanEarlier(ctx context.Context) (LeftOut, error) {
 	seen := map[string]bool{}
 	folders := b.folders()
 	for i := b.result.Source.Layers[0] - 2; i >= 0; i-- {
-		err := b.image.Layers[i].Walk(ctx, func(e *tree.Entry, _ io.Reader) error {
+		err := b.image.Layers[i].Names(ctx, func(e *tree.Entry) error {
 			switch e.Kind {
 			case tree.Directory, tree.Whiteout, tree.Opaque:
 				return nil
