@@ -67,6 +67,19 @@ func System(t testing.TB) *Root {
 	})
 }
 
+// Engines returns the root with newer container engines than the host's:
+// Docker 26, whose archives name layers by digest, and Podman 5.
+func Engines(t testing.TB) *Root {
+	t.Helper()
+	return open(t, recipe{
+		Name:     "engines",
+		Suite:    suite,
+		Packages: []string{"ca-certificates", "crun", "docker.io", "podman"},
+		Exclude:  manuals(),
+		Revision: 1,
+	})
+}
+
 // manuals are the patterns of files that no test reads. The licences stay.
 func manuals() []string {
 	return []string{
