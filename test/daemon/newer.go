@@ -31,8 +31,7 @@ func StartPodman(t testing.TB) (host string) {
 // startInside starts an engine that listens at /data/sock of its root.
 func startInside(t testing.TB, argv ...string) (host string) {
 	t.Helper()
-	// Not the test's own folder: a socket's path has 107 bytes at most.
-	dir, err := os.MkdirTemp("", "inlay-engine-")
+	dir, err := os.MkdirTemp("", "inlay-engine-") //nolint:usetesting // a socket's path has 107 bytes at most
 	if err != nil {
 		t.Fatal(err)
 	}
