@@ -11,6 +11,8 @@ import (
 	"hash"
 	"io"
 	"sync"
+
+	"inlay/internal/hint"
 )
 
 // blob is one stored stream, compressed or not, and what is promised of it.
@@ -70,7 +72,7 @@ func (b *blob) read(ctx context.Context, fn func(io.Reader) error) error {
 	} else {
 		inflated, err := inflate(stored.out, kind)
 		if err != nil {
-			return p.fail(fmt.Errorf("inflating %s: %w", b.name, err))
+			return p.fail(fmt.Errorf("inflating %s: %w", b.name, hint.Default(err, damagedAdvice)))
 		}
 		second := p.stage(&inflater{r: inflated, upstream: stored.out, name: b.name}, b.diffID != "")
 		defer func() {
@@ -185,17 +187,20 @@ type inflater struct {
 	name     string
 }
 
+// damagedAdvice is for compressed data that cannot be read.
+const damagedAdvice = "fetch or make it again: its compressed data is damaged"
+
 func (i *inflater) Read(p []byte) (int, error) {
 	n, err := i.r.Read(p)
 	switch {
 	case err == nil:
 	case atEnd(err):
 		if extra, _ := io.Copy(io.Discard, i.upstream); extra > 0 {
-			return n, fmt.Errorf("inflating %s: %d bytes follow its end", i.name, extra)
+			return n, hint.Wrap(fmt.Errorf("inflating %s: %d bytes follow its end", i.name, extra), damagedAdvice)
 		}
 	case errors.Is(err, context.Canceled):
 	default:
-		err = fmt.Errorf("inflating %s: %w", i.name, err)
+		err = fmt.Errorf("inflating %s: %w", i.name, hint.Default(err, damagedAdvice))
 	}
 	return n, err
 }
