@@ -18,9 +18,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// What folders of a script look like to "dir:" must not depend on the shell.
-	syscall.Umask(0o022)
-	testscript.Main(m, map[string]func(){
+	testscript.Main(withUmask{m}, map[string]func(){
 		"inlay":      program,
 		"auroraboot": program,
 		"test-signer": func() {
@@ -30,6 +28,15 @@ func TestMain(m *testing.M) {
 			}
 		},
 	})
+}
+
+// withUmask runs the tests, but not the programs that they start, with one
+// umask: what a script's folders look like to "dir:" must not depend on the shell.
+type withUmask struct{ *testing.M }
+
+func (w withUmask) Run() int {
+	syscall.Umask(0o022)
+	return w.M.Run()
 }
 
 // program is cmd/inlay, in the binary of the test.
