@@ -8,9 +8,12 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"inlay/internal/cli"
 )
@@ -110,6 +113,44 @@ func TestCancelledBuild(t *testing.T) {
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
 		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+// TestMachineAttributes: what the builder's machine put on a folder's files
+// stays behind, what is content does not.
+func TestMachineAttributes(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "usr", "bin", "tool")
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte("tool"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"security.selinux", "security.evm", "user.kept"} {
+		if err := unix.Setxattr(file, name, []byte("x"), 0); err != nil {
+			t.Skipf("setting %s here: %v", name, err)
+		}
+	}
+	out := t.TempDir()
+	if code, _, stderr := run(t.Context(), cli.Env{}, "inlay", "build", "tool", "dir:"+dir, "-o", out); code != 0 {
+		t.Fatal(stderr)
+	}
+	_, stdout, _ := run(t.Context(), cli.Env{}, "inlay", "inspect", filepath.Join(out, "tool.sysext.raw"), "--list", "--json")
+	var report struct {
+		Files []struct {
+			Path   string
+			Xattrs []string
+		}
+	}
+	if err := json.Unmarshal([]byte(stdout), &report); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range report.Files {
+		if f.Path == "/usr/bin/tool" && !slices.Equal(f.Xattrs, []string{"user.kept"}) {
+			t.Errorf("the file has the attributes %q", f.Xattrs)
+		}
 	}
 }
 

@@ -52,7 +52,7 @@ func cmdInterrupt(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	c := exec.Command(path, args[2:]...)
 	c.Dir = ts.MkAbs(".")
-	for _, name := range []string{"PATH", "HOME", "TMPDIR", "DOCKER_HOST"} {
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "DOCKER_HOST", "GOCOVERDIR"} {
 		c.Env = append(c.Env, name+"="+ts.Getenv(name))
 	}
 	var stdout, stderr strings.Builder
