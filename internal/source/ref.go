@@ -157,6 +157,12 @@ func parseName(ref string, options ...name.Option) (name.Reference, error) {
 	if err != nil || !repositoryPattern().MatchString(parsed.Context().RepositoryStr()) || !startsHost(ref) {
 		return nil, fmt.Errorf("%q is not an image reference", clip(ref))
 	}
+	// The library takes SHA-384 and SHA-512, too, which nothing here would check.
+	if d, ok := parsed.(name.Digest); ok {
+		if _, err := ParseDigest(d.DigestStr()); err != nil {
+			return nil, fmt.Errorf("parsing %q: %w", clip(ref), err)
+		}
+	}
 	return parsed, nil
 }
 

@@ -90,7 +90,10 @@ func TestParseRefuses(t *testing.T) {
 		"a missing path":    {"./nowhere/at/all", "not an image reference", "does not exist"},
 		"path tricks, host": {"docker:h.test/../../info", "not an image reference", "lower case"},
 		"option":            {"oci:--help", "not an image reference", "lower case"},
-		"path tricks":       {"docker:../../info", "not an image reference", "dir:PATH"},
+		// The manifest is held to SHA-256 alone, so another digest would be held to nothing.
+		"by SHA-512":         {"oci:r@sha512:" + strings.Repeat("ab", 64), "is not of the form sha256:HEX", "@sha256:DIGEST"},
+		"daemon, by SHA-384": {"docker:r@sha384:" + strings.Repeat("ab", 48), "is not of the form sha256:HEX", "@sha256:DIGEST"},
+		"path tricks":        {"docker:../../info", "not an image reference", "dir:PATH"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
