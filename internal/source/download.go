@@ -82,7 +82,9 @@ func (d *download) Read(p []byte) (int, error) {
 		if err == nil || n > 0 {
 			return n, nil
 		}
-		if atEnd(err) && d.off >= d.size {
+		// However the connection ended: there is nothing left to ask for, and
+		// a range that begins at the end is an error to a server.
+		if d.off >= d.size && d.ctx.Err() == nil {
 			return 0, io.EOF
 		}
 		d.drop()

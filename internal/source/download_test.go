@@ -170,6 +170,13 @@ func TestDownload(t *testing.T) {
 			w.Header().Set("Transfer-Encoding", "chunked")
 			w.Write(slices.Concat(b.blob, b.blob))
 		}}, err: "more than the stated"},
+		"cut behind its end": {answers: []answer{func(b *blobServer, w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusOK)
+			_ = http.NewResponseController(w).Flush() // so that the size is not announced
+			w.Write(b.blob)
+			_ = http.NewResponseController(w).Flush()
+			panic(http.ErrAbortHandler)
+		}, right}, ranges: []string{""}},
 		"flipped bit": {answers: []answer{part("", etag, flipped)}, err: "has the digest"},
 	}
 	for name, tt := range tests {
