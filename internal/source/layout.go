@@ -146,13 +146,14 @@ func pick(index *manifest, ref Ref, arch string) (descriptor, error) {
 	if len(list) == 1 {
 		return list[0], nil
 	}
-	named := 0
+	// Several images of one name are one image for several platforms.
+	named := map[string]bool{}
 	for _, d := range list {
-		if d.Annotations[refName] != "" {
-			named++
+		if n := d.Annotations[refName]; n != "" {
+			named[n] = true
 		}
 	}
-	if named > 1 {
+	if len(named) > 1 {
 		return descriptor{}, hint.Wrap(fmt.Errorf("the layout holds %d images: %s", len(list), tags(index)),
 			"write layout:PATH:TAG or layout:PATH@sha256:DIGEST")
 	}
