@@ -88,7 +88,11 @@ func (p *squashPacker) Pack(ctx context.Context, t *tree.Tree) (int64, error) {
 	case ctx.Err() != nil:
 		return 0, context.Cause(ctx)
 	case waitErr != nil && (writeErr == nil || errors.Is(writeErr, unix.EPIPE)):
-		return 0, fmt.Errorf("packing with mksquashfs: %w: %s", waitErr, lastLine(said.String()))
+		err := fmt.Errorf("packing with mksquashfs: %w", waitErr)
+		if last := lastLine(said.String()); last != "" {
+			err = fmt.Errorf("%w: %s", err, last)
+		}
+		return 0, hint.Wrap(err, "try a newer squashfs-tools (4.5 or later reads tars), or build with --filesystem erofs")
 	case writeErr != nil:
 		return 0, fmt.Errorf("packing with mksquashfs: %w", writeErr)
 	}
