@@ -12,17 +12,24 @@ import (
 	"inlay/internal/tree"
 )
 
+// maxReleases bounds what the release files of a source take together, in
+// bytes: they wait in memory, and compress a thousandfold.
+const maxReleases = 1 << 20
+
 // releaseCatcher keeps the release files that pass on their way into the
 // image: what becomes of them is known only when all layers are read.
 type releaseCatcher struct {
 	packer
 	prefix string // of every path that is a release file
-	caught map[string][]byte
 	label  func(name string, ino *tree.Inode)
+
+	caught map[*tree.Inode][]byte
+	order  []*tree.Inode // of caught, as they came
+	bytes  int64         // of caught
 }
 
 func newReleaseCatcher(p packer, k extension.Kind, label func(string, *tree.Inode)) *releaseCatcher {
-	return &releaseCatcher{packer: p, prefix: k.ReleaseFile(""), caught: map[string][]byte{}, label: label}
+	return &releaseCatcher{packer: p, prefix: k.ReleaseFile(""), caught: map[*tree.Inode][]byte{}, label: label}
 }
 
 // Store implements tree.Sink.
@@ -35,11 +42,18 @@ func (c *releaseCatcher) Store(name string, ino *tree.Inode, r io.Reader) error 
 		return hint.Wrap(fmt.Errorf("the release file %q has %d bytes, more than %d", "/"+name, ino.Size, osrelease.MaxSize),
 			"shorten it, or leave it out of the image and have one made")
 	}
+	if c.bytes += ino.Size; c.bytes > maxReleases {
+		return hint.Wrap(fmt.Errorf("the source brings release files of more than %d bytes together", maxReleases),
+			"leave those of other extensions out of the image")
+	}
 	text, err := io.ReadAll(r)
 	if err != nil {
 		return err
 	}
-	c.caught[name] = text
+	if _, again := c.caught[ino]; !again {
+		c.order = append(c.order, ino)
+	}
+	c.caught[ino] = text
 	return nil
 }
 
@@ -53,7 +67,7 @@ func (b *builder) release() (*osrelease.Release, error) {
 	}
 	r := extension.DefaultRelease(b.Architecture)
 	if brought != "" {
-		if r, err = osrelease.Parse(b.sink.caught[brought]); err != nil {
+		if r, err = osrelease.Parse(b.sink.caught[b.tree.Lookup(brought)]); err != nil {
 			err = hint.Default(err, "correct it, or leave it out of the image and have one made")
 			return nil, fmt.Errorf("reading %q: %w", "/"+brought, err)
 		}
@@ -85,7 +99,7 @@ func (b *builder) broughtRelease(own string) (string, error) {
 		if !strings.HasPrefix(name, b.sink.prefix) {
 			continue
 		}
-		if _, caught := b.sink.caught[name]; !caught || node.Kind() != tree.Regular {
+		if _, caught := b.sink.caught[node]; !caught {
 			return "", hint.Wrap(fmt.Errorf("the release file %q is not a plain file", "/"+name), "make it one, or leave it out of the image")
 		}
 		found = append(found, name)
@@ -102,18 +116,18 @@ func (b *builder) broughtRelease(own string) (string, error) {
 		"name the extension after one of them, or leave one in the image")
 }
 
-// writeRelease puts the release file into the tree, and what else of them was
-// caught and is still wanted.
+// writeRelease puts the release file into the tree, and stores what else was
+// caught and still has a name.
 func (b *builder) writeRelease(r *osrelease.Release) error {
 	own := b.Kind.ReleaseFile(b.Name)
-	for name, text := range b.sink.caught {
-		if node := b.tree.Lookup(name); node == nil || name == own {
+	b.tree.Remove(own)
+	for _, ino := range b.sink.order {
+		if ino.Links == 0 {
 			continue
-		} else if err := b.storeText(name, node, text); err != nil {
+		}
+		if err := b.storeText(b.Kind.ReleaseFolder, ino, b.sink.caught[ino]); err != nil {
 			return err
 		}
 	}
-	text := r.Format()
-	b.tree.Remove(own)
-	return b.addFile(own, text)
+	return b.addFile(own, r.Format())
 }
