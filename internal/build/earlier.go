@@ -31,9 +31,15 @@ func (b *builder) earlierLayers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if missing.Count > 0 {
+	names := strings.Join(missing.Names, ", ")
+	switch missing.Count {
+	case 0:
+	case 1:
+		b.warn("1 file below %s lies in an earlier layer and is not in the image (%s): --layers all takes every layer",
+			slashed(b.folders()), names)
+	default:
 		b.warn("%d files below %s lie in earlier layers and are not in the image (%s): --layers all takes every layer",
-			missing.Count, slashed(b.folders()), strings.Join(missing.Names, ", "))
+			missing.Count, slashed(b.folders()), names)
 	}
 	return nil
 }

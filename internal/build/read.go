@@ -98,7 +98,8 @@ func (b *builder) leaveOut() {
 			if node.Kind() != tree.Directory {
 				b.result.LeftOut.add(name)
 			}
-			if !slices.ContainsFunc(out, func(o string) bool { return extension.Within(name, []string{o}) }) {
+			// A folder comes right before all that it holds.
+			if len(out) == 0 || !extension.Within(name, out[len(out)-1:]) {
 				out = append(out, name)
 			}
 		}
