@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -55,33 +54,58 @@ func (r *Report) readFiles(section *io.SectionReader, o Options) (err error) {
 	return nil
 }
 
-// release finds the release file, which tells the kind and the name.
+// release finds the release file, which tells the kind and the name: of
+// several, the one for the name that the image goes by.
 func (r *Report) release(files fs.FS) error {
 	for _, k := range extension.Kinds() {
-		entries, err := fs.ReadDir(files, k.ReleaseFolder)
-		if errors.Is(err, fs.ErrNotExist) {
+		names, err := releaseNames(files, k)
+		if err != nil {
+			return err
+		}
+		if len(names) == 0 {
 			continue
 		}
+		if r.Kind == "" || strings.HasSuffix(r.Name, k.Suffix) {
+			r.Kind = k.Name
+		}
+		name := names[0]
+		if own := extension.TrimSuffix(r.Name); slices.Contains(names, own) {
+			name = own
+		} else if len(names) > 1 {
+			r.unread("release file", fmt.Errorf("there are %d, none of them for %q", len(names), own))
+			continue
+		}
+		text, err := readSmall(files, k.ReleaseFile(name))
 		if err != nil {
-			return fmt.Errorf("reading %q: %w", "/"+k.ReleaseFolder, err)
+			return err
 		}
-		for _, e := range entries {
-			name, found := strings.CutPrefix(e.Name(), extension.ReleasePrefix)
-			if !found {
-				continue
-			}
-			text, err := readSmall(files, path.Join(k.ReleaseFolder, e.Name()))
-			if err != nil {
-				return err
-			}
-			r.Kind, r.ExtensionName = k.Name, name
-			r.setRelease(k, text)
+		if r.Kind == k.Name {
+			r.ExtensionName = name
 		}
+		r.setRelease(k, text)
 	}
 	if r.Kind == "" {
 		r.unread("release file", errors.New("there is none: no system merges this image"))
 	}
 	return nil
+}
+
+// releaseNames lists the names that the image's release files of a kind are for.
+func releaseNames(files fs.FS, k extension.Kind) ([]string, error) {
+	entries, err := fs.ReadDir(files, k.ReleaseFolder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading %q: %w", "/"+k.ReleaseFolder, err)
+	}
+	var names []string
+	for _, e := range entries {
+		if name, found := strings.CutPrefix(e.Name(), extension.ReleasePrefix); found {
+			names = append(names, name)
+		}
+	}
+	return names, nil
 }
 
 func (r *Report) setRelease(k extension.Kind, text []byte) {
