@@ -47,7 +47,8 @@ func TestBuild(t *testing.T) {
 	if t.Failed() {
 		return // without a sound image a number does not count
 	}
-	if a, b := digests["memory"], digests["disk"]; a != b {
+	// With -run one of them may be missing.
+	if a, b := digests["memory"], digests["disk"]; a != "" && b != "" && a != b {
 		t.Errorf("inlay made %s in memory and %s on disk", a, b)
 	}
 	fmt.Print(text.String())
