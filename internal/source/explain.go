@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"inlay/internal/hint"
@@ -37,6 +38,9 @@ func (r *repository) explain(err error, doing string) error {
 	switch dns, isDNS := errors.AsType[*net.DNSError](err); {
 	case errors.Is(err, http.ErrSchemeMismatch):
 		return said("speaks plain HTTP, not HTTPS", "if you trust the network, allow it with --insecure-registry")
+	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
+		// Before plain HTTP, which is tried after it and fails the same way.
+		return said("cannot be reached from here", "check this machine's network and its proxy settings")
 	case errors.Is(err, errPlainHTTP):
 		return said("cannot be reached by HTTPS, or sends on to plain HTTP",
 			"if you trust the network, allow it with --insecure-registry")
@@ -45,8 +49,12 @@ func (r *repository) explain(err error, doing string) error {
 			"install the authority's certificate, or allow it with --insecure-registry")
 	case errors.As(err, new(tls.RecordHeaderError)):
 		return said("does not speak HTTPS", "check the port, or allow plain HTTP with --insecure-registry")
+	case isDNS && dns.IsNotFound && host == name.DefaultRegistry:
+		return said("cannot be found", "check this machine's network; a name without a host is asked for at Docker Hub")
 	case isDNS && dns.IsNotFound:
 		return said("cannot be found", "check the spelling of the host")
+	case isDNS:
+		return said("cannot be looked up: no name server answers", "check this machine's network and its name servers")
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return said("refuses the connection", "check the host and the port, and that the registry runs")
 	case errors.Is(err, io.EOF), isReset(err):

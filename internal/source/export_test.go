@@ -21,6 +21,12 @@ func (o Options) Dialing(address string) Options {
 	return o
 }
 
+// Failing makes a registry client find no host, for the reason err.
+func (o Options) Failing(err error) Options {
+	o.dial = func(context.Context, string, string) (net.Conn, error) { return nil, err }
+	return o
+}
+
 // DetectArchive opens an uncompressed archive of an image in memory.
 func DetectArchive(ctx context.Context, r io.ReaderAt, size int64) (*Image, error) {
 	return plainArchive(ctx, r, size, Options{Architecture: "amd64"})
