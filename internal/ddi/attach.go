@@ -36,7 +36,7 @@ func Attach(f SyncFile, size int64, sig *Signature) (int64, error) {
 	if !p.inPlace() {
 		return 0, ErrNotInPlace
 	}
-	return p.size, p.apply(f)
+	return p.size, p.apply(f, size)
 }
 
 // AttachCopy is Attach for a file that nobody uses yet: it also does what is
@@ -47,7 +47,7 @@ func AttachCopy(f SyncFile, size int64, sig *Signature) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return p.size, p.apply(f)
+	return p.size, p.apply(f, size)
 }
 
 // plan is what is to be written: prepare doesn't touch what the old image
@@ -67,26 +67,39 @@ func (p plan) inPlace() bool {
 	return len(p.turn) == 1 && p.turn[0].off%Grain == 0 && len(p.turn[0].data) <= Grain
 }
 
-func (p plan) apply(f SyncFile) error {
-	if len(p.prepare) > 0 {
-		if err := f.Truncate(p.size); err != nil {
-			return fmt.Errorf("attaching signature: %w", err)
-		}
+// apply writes the plan to the file, whose size was old.
+func (p plan) apply(f SyncFile, old int64) error {
+	if err := p.extend(f); err != nil {
+		// Only the length has changed for the old image. If it cannot be put
+		// right, there are bytes behind the image's end.
+		_ = f.Truncate(old)
+		return fmt.Errorf("attaching signature: %w", err)
 	}
-	for _, step := range [][]change{p.prepare, p.turn} {
-		for _, c := range step {
-			if _, err := f.WriteAt(c.data, c.off); err != nil {
-				return fmt.Errorf("attaching signature: %w", err)
-			}
-		}
-		if len(step) == 0 {
-			continue
-		}
-		if err := f.Sync(); err != nil {
-			return fmt.Errorf("attaching signature: %w", err)
-		}
+	if err := write(f, p.turn); err != nil {
+		return fmt.Errorf("attaching signature: %w", err)
 	}
 	return nil
+}
+
+// extend does all that the old image does not refer to.
+func (p plan) extend(f SyncFile) error {
+	if len(p.prepare) == 0 {
+		return nil
+	}
+	if err := f.Truncate(p.size); err != nil {
+		return err
+	}
+	return write(f, p.prepare)
+}
+
+// write makes changes, and makes them durable.
+func write(f SyncFile, changes []change) error {
+	for _, c := range changes {
+		if _, err := f.WriteAt(c.data, c.off); err != nil {
+			return err
+		}
+	}
+	return f.Sync()
 }
 
 func planAttach(f SyncFile, size int64, sig *Signature) (plan, error) {

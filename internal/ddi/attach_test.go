@@ -332,6 +332,32 @@ func TestAttachFails(t *testing.T) {
 	}
 }
 
+// full is a file on a full disk: it grows by holes only.
+type full struct {
+	*memory
+	size int64 // that is stored
+}
+
+func (f full) WriteAt(p []byte, off int64) (int, error) {
+	if off+int64(len(p)) > f.size {
+		return 0, errDisk
+	}
+	return f.memory.WriteAt(p, off)
+}
+
+// TestAttachDiskFull: the image's own length is part of what it was.
+func TestAttachDiskFull(t *testing.T) {
+	t.Parallel()
+	f, root := build(t, 20, options(t), noSignature, false)
+	before := bytes.Clone(f.bytes())
+	if _, err := ddi.Attach(full{f, f.end}, f.end, later(1200)(root)); !errors.Is(err, errDisk) {
+		t.Errorf("error %v", err)
+	}
+	if !bytes.Equal(before, f.bytes()) {
+		t.Errorf("an image of %d bytes became one of %d", len(before), f.end)
+	}
+}
+
 func TestAttachNotInPlace(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]attachCase{
