@@ -177,7 +177,9 @@ func (d disk) read(at uint64) (contents, error) {
 	switch {
 	case h.own != at:
 		return contents{}, fmt.Errorf("header of sector %d found in sector %d", h.own, at)
-	case h.first < 2+d.arraySectors(h.count) || h.first > h.last || h.last >= d.sectors:
+	case h.first >= 2+d.arraySectors(h.count) && h.first <= h.last && h.last >= d.sectors:
+		return contents{}, fmt.Errorf("usable sectors %d to %d, but there are only %d sectors: the file is cut short", h.first, h.last, d.sectors)
+	case h.first < 2+d.arraySectors(h.count) || h.first > h.last:
 		return contents{}, fmt.Errorf("usable sectors %d to %d of %d", h.first, h.last, d.sectors)
 	case h.entries >= d.sectors || d.arraySectors(h.count) > d.sectors-h.entries:
 		return contents{}, fmt.Errorf("entries at sector %d of %d", h.entries, d.sectors)

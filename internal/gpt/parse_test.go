@@ -147,6 +147,8 @@ func TestParseTruncated(t *testing.T) {
 		m := whole[:n]
 		if _, err := gpt.Parse(m, m.size()); err == nil {
 			t.Fatalf("%d bytes are taken for the whole image", n)
+		} else if n >= 34*512 && !strings.Contains(err.Error(), "cut short") {
+			t.Fatalf("%d bytes: the error does not say what is wrong: %v", n, err)
 		}
 	}
 }
