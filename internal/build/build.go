@@ -174,7 +174,7 @@ func (b *builder) sign(root ddi.RootHash) (*ddi.Signature, error) {
 	certificate := b.Signer.Certificate
 	pkcs7, err := cms.Sign([]byte(b.result.RootHash), certificate, b.Signer.Signer)
 	if err != nil {
-		return nil, fmt.Errorf("signing the root hash: %w", err)
+		return nil, err
 	}
 	fingerprint := sha256.Sum256(certificate.Raw)
 	b.result.Signature = "signed"

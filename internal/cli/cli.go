@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 )
@@ -42,9 +43,15 @@ func Main(ctx context.Context, argv []string, env *Env) int {
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
-	asJSON, _ := command.Flags().GetBool("json")
-	env.report(root.Name(), err, asJSON)
+	env.report(root.Name(), err, wantsJSON(command, argv))
 	return exitCode(err)
+}
+
+// wantsJSON says whether an error goes to a program. Where the flags before
+// --json are wrong, they were not read that far.
+func wantsJSON(c *cobra.Command, argv []string) bool {
+	asked, err := c.Flags().GetBool("json")
+	return err == nil && (asked || slices.Contains(argv, "--json"))
 }
 
 // Command is inlay's whole tree of commands, for the generators of man pages
