@@ -28,6 +28,9 @@ func (o *buildOptions) settings(ctx context.Context, env *Env) (build.Options, e
 	if s.Kind, err = extension.KindNamed(o.kind); err != nil {
 		return s, usage(err)
 	}
+	if swapped, err := source.Parse(o.name); err == nil && swapped.Scheme != source.Any {
+		return s, usagef("give the name first, then the source", "the name %q is a source", o.name)
+	}
 	if err := extension.CheckName(s.Kind, o.name); err != nil {
 		return s, usage(err)
 	}
