@@ -12,7 +12,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -142,10 +145,14 @@ func signature(root ddi.RootHash, o Options) (*ddi.Signature, *x509.Certificate,
 	return &ddi.Signature{RootHash: root, Fingerprint: sha256.Sum256(certificate.Raw), PKCS7: pkcs7}, certificate, nil
 }
 
-// replace attaches the signature to a copy, which takes the image's place.
+// replace attaches the signature to a copy, which takes the image's place: the
+// one where f lies, if path is a link to it.
 func replace(f *os.File, path string, size int64, signature *ddi.Signature) (int64, error) {
 	info, err := f.Stat()
 	if err != nil {
+		return 0, err
+	}
+	if path, err = filepath.EvalSymlinks(path); err != nil {
 		return 0, err
 	}
 	fresh, err := stage.Create(path, info.Mode())
@@ -153,6 +160,9 @@ func replace(f *os.File, path string, size int64, signature *ddi.Signature) (int
 		return 0, err
 	}
 	defer fresh.Discard()
+	if err := keepAccess(fresh.File, info); err != nil {
+		return 0, err
+	}
 	if _, err := io.Copy(fresh.File, io.NewSectionReader(f, 0, size)); err != nil {
 		return 0, fmt.Errorf("copying: %w", err)
 	}
@@ -161,4 +171,18 @@ func replace(f *os.File, path string, size int64, signature *ddi.Signature) (int
 		return 0, err
 	}
 	return size, fresh.Commit()
+}
+
+// keepAccess gives f the owner and the permissions that info has. The owner
+// stays the caller where only root could give the file away.
+func keepAccess(f *os.File, info fs.FileInfo) error {
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+		if err := f.Chown(int(stat.Uid), int(stat.Gid)); err != nil && !errors.Is(err, fs.ErrPermission) {
+			return fmt.Errorf("keeping the owner: %w", err)
+		}
+	}
+	if err := f.Chmod(info.Mode().Perm()); err != nil {
+		return fmt.Errorf("keeping the permissions: %w", err)
+	}
+	return nil
 }
