@@ -32,6 +32,7 @@ func TestBareLayer(t *testing.T) {
 		"index inside":      {{name: "index.json", body: `{}`}, {name: "app", body: "x"}},
 		"whiteout first":    {{name: ".wh.app"}, {name: "manifest.json", body: "[]"}},
 		"nothing at all":    {},
+		"named like bzip2":  {{name: "BZh-tools/x", body: "x"}, usr},
 		"far down the tape": {{name: "big", body: strings.Repeat("b", 3<<20)}, {name: "small", body: "s"}},
 	} {
 		plain := makeTar(t, content...)

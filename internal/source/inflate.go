@@ -40,13 +40,30 @@ func detectCompression(head []byte) (compression, error) {
 	case len(head) >= 4 && head[0]&0xf0 == 0x50 && bytes.Equal(head[1:4], []byte{0x2a, 0x4d, 0x18}):
 		return zstandard, nil // a skippable frame, as zstd:chunked begins with
 	}
-	for magic, name := range map[string]string{"\xfd7zXZ\x00": "xz", "BZh": "bzip2", "\x04\x22\x4d\x18": "lz4"} {
-		if bytes.HasPrefix(head, []byte(magic)) {
+	for magic, name := range map[string]string{
+		"\xfd7zXZ\x00": "xz", "\x04\x22\x4d\x18": "lz4", "BZh?1A": "bzip2", "BZh?\x17\x72": "bzip2",
+	} {
+		if hasMagic(head, magic) {
 			return plain, hint.Wrap(fmt.Errorf("the compression %s is not read", name),
 				"recompress it with gzip or zstd, or unpack it to a plain tar")
 		}
 	}
 	return plain, nil
+}
+
+// hasMagic tells whether head begins with magic, of which "?" is any byte. That
+// of bzip2 is written out to the mark of its first block: "BZh" alone may be the
+// beginning of a name, with which a tar begins.
+func hasMagic(head []byte, magic string) bool {
+	if len(head) < len(magic) {
+		return false
+	}
+	for i := range len(magic) {
+		if magic[i] != '?' && magic[i] != head[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // inflate returns the uncompressed form of r. The reader must be closed.
