@@ -1,8 +1,12 @@
 package build
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 
+	"inlay/internal/extension"
+	"inlay/internal/hint"
 	"inlay/internal/selinux"
 	"inlay/internal/tree"
 )
@@ -11,6 +15,15 @@ import (
 // mean nothing, or harm, on the host that an image is made for.
 func machineAttributes() []string {
 	return []string{selinux.Attribute, "security.ima", "security.evm"}
+}
+
+// portable says whether an attribute means the same on every file system.
+// Others, such as NFS's lists of access rights or btrfs's way to compress, are
+// the business of the one that a file lies on, and no image can hold them.
+func portable(name string) bool {
+	space, _, _ := strings.Cut(name, ".")
+	return slices.Contains([]string{"user", "trusted", "security"}, space) ||
+		name == "system.posix_acl_access" || name == "system.posix_acl_default"
 }
 
 // transform fits an entry for the image before it is stored: times are
@@ -26,8 +39,14 @@ func (b *builder) transform(e *tree.Entry) error {
 			e.UID, e.GID = 0, 0
 		}
 		e.Xattrs = slices.DeleteFunc(e.Xattrs, func(x tree.Xattr) bool {
-			return slices.Contains(machineAttributes(), x.Name)
+			return slices.Contains(machineAttributes(), x.Name) || !portable(x.Name)
 		})
+	}
+	for _, x := range e.Xattrs {
+		if !portable(x.Name) && extension.Within(e.Name, b.folders()) {
+			return hint.Wrap(fmt.Errorf("%q has the attribute %q, which belongs to the file system that it comes from", "/"+e.Name, x.Name),
+				"make the layer without it, such as with tar --xattrs-exclude")
+		}
 	}
 	return nil
 }

@@ -64,7 +64,8 @@ func (a *applier) resolve(path string, how climb) (*route, error) {
 			return nil, err
 		case target != "":
 			if followed++; followed > maxFollow {
-				return nil, fmt.Errorf("%s leads through more than %d symbolic links", quote(path), maxFollow)
+				err := fmt.Errorf("%s leads through more than %d symbolic links", quote(path), maxFollow)
+				return nil, hint.Wrap(err, "make the layers again without symbolic links that lead to each other")
 			}
 			if target[0] == '/' {
 				r.dirs, r.names = r.dirs[:1], r.names[:0]
@@ -87,7 +88,8 @@ func (a *applier) fill(r *route, path string) error {
 		length += len(name) + 1
 	}
 	if length > maxName {
-		return fmt.Errorf("%s leads to a path of more than %d bytes", quote(path), maxName)
+		err := fmt.Errorf("%s leads to a path of more than %d bytes", quote(path), maxName)
+		return hint.Wrap(err, "make the layers again with shorter symbolic links")
 	}
 	for _, d := range r.dirs {
 		d.dir.filled = a.layer
