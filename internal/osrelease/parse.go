@@ -45,37 +45,37 @@ func (p *parser) key() (string, bool) {
 }
 
 // value reads from behind the equals sign to the end of the line, which a
-// quote or a backslash can move: quoted and bare parts join.
+// quote or a backslash can move. Quoted parts join, whatever blanks part them;
+// the first bare or escaped character begins the rest, in which quotes and
+// blanks stand for themselves.
 func (p *parser) value() string {
 	var b strings.Builder
 	kept := 0 // what trailing blanks must not be cut from
+	bare := false
 	for p.pos < len(p.text) {
 		c := p.text[p.pos]
 		p.pos++
 		switch {
 		case c == '\n':
 			return trimTail(b.String(), kept)
-		case c == '\'' && p.startsPart(b.Len(), kept):
+		case c == '\'' && !bare:
 			p.single(&b)
 			kept = b.Len()
-		case c == '"' && p.startsPart(b.Len(), kept):
+		case c == '"' && !bare:
 			p.double(&b)
 			kept = b.Len()
 		case c == '\\':
+			bare = true
 			p.escaped(&b)
 			kept = b.Len()
-		case isBlank(c) && b.Len() == 0:
+		case isBlank(c) && !bare:
 		default:
+			bare = true
 			b.WriteByte(c)
 		}
 	}
 	return trimTail(b.String(), kept)
 }
-
-// startsPart says whether a quote opens a quoted part: at the start of the
-// value and right behind another quoted or escaped part. Inside a bare word
-// it stands for itself.
-func (p *parser) startsPart(length, kept int) bool { return length == kept }
 
 func (p *parser) single(b *strings.Builder) {
 	rest := p.text[p.pos:]
