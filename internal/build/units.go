@@ -15,7 +15,8 @@ func unitFolders() []string {
 // enableUnits makes units start with the extension. An [Install] section is
 // no use here: it works by links in /etc, which an extension of /usr cannot
 // bring. Upholds= (systemd 249) starts them both at boot and when the image
-// is merged into a running system, whose manager reloads.
+// is merged into a running system, whose manager reloads. The drop-in's name
+// says the kind, as of two with one name systemd would see only that in /etc.
 func (b *builder) enableUnits() error {
 	if len(b.EnableUnits) == 0 {
 		return nil
@@ -31,7 +32,8 @@ func (b *builder) enableUnits() error {
 		}
 		fmt.Fprintf(&text, "Upholds=%s\n", unit)
 	}
-	return b.addFile(b.Kind.UnitFolder+"/multi-user.target.d/10-inlay-"+b.Name+".conf", []byte(text.String()))
+	name := "10-inlay-" + b.Name + "." + b.Kind.Name + ".conf"
+	return b.addFile(b.Kind.UnitFolder+"/multi-user.target.d/"+name, []byte(text.String()))
 }
 
 // bringsUnit looks for unit, or for the template that it is an instance of.

@@ -163,7 +163,7 @@ func k3s(t *testing.T, e *engine, k key) {
 	}
 	delete(truth, brought)
 	wantTree(t, truth, shown, "usr/lib/extension-release.d/extension-release.k3s",
-		"usr/lib/systemd/system/multi-user.target.d/10-inlay-k3s.conf")
+		"usr/lib/systemd/system/multi-user.target.d/10-inlay-k3s.sysext.conf")
 	if want := []string{"ID=_any", "ARCHITECTURE=x86-64", "EXTENSION_RELOAD_MANAGER=1"}; !slices.Equal(built.Release, want) {
 		t.Errorf("release %q, want %q", built.Release, want)
 	}
