@@ -33,6 +33,9 @@ func (b *builder) enableUnits() error {
 		fmt.Fprintf(&text, "Upholds=%s\n", unit)
 	}
 	name := "10-inlay-" + b.Name + "." + b.Kind.Name + ".conf"
+	if len(name) > 255 {
+		return hint.Wrap(fmt.Errorf("the name %q is too long for the file that enables units", b.Name), fmt.Sprintf("use at most %d bytes", 255-len(name)+len(b.Name)))
+	}
 	return b.addFile(b.Kind.UnitFolder+"/multi-user.target.d/"+name, []byte(text.String()))
 }
 
