@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -66,13 +67,14 @@ func (p *squashPacker) Store(_ string, ino *tree.Inode, r io.Reader) error {
 
 // Pack implements packer.
 func (p *squashPacker) Pack(ctx context.Context, t *tree.Tree) (int64, error) {
-	seconds := strconv.FormatInt(p.epoch.Unix(), 10)
 	// The image has no name; the program reaches it as its descriptor 3.
 	c := exec.CommandContext(ctx, p.program, "-", "/proc/self/fd/3", "-tar", "-noappend", "-quiet", "-no-progress",
-		"-reproducible", "-mkfs-time", seconds,
-		"-root-time", seconds, "-root-mode", "0755", "-root-uid", "0", "-root-gid", "0")
+		"-reproducible", "-root-mode", "0755", "-root-uid", "0", "-root-gid", "0")
 	c.ExtraFiles = []*os.File{p.image.File}
-	c.Env = []string{"LC_ALL=C"} // SOURCE_DATE_EPOCH beside -mkfs-time is an error to it
+	// It stamps the root with the time of day, -root-time or not (4.5 does, with
+	// a tar), unless that is after SOURCE_DATE_EPOCH. Files are clamped, too: no
+	// file may be newer than what is passed here.
+	c.Env = []string{"LC_ALL=C", "SOURCE_DATE_EPOCH=" + strconv.FormatInt(p.newest(t), 10)}
 	var said bytes.Buffer
 	c.Stderr = &said
 	input, err := c.StdinPipe()
@@ -97,6 +99,16 @@ func (p *squashPacker) Pack(ctx context.Context, t *tree.Tree) (int64, error) {
 		return 0, fmt.Errorf("packing with mksquashfs: %w", writeErr)
 	}
 	return p.copyImage()
+}
+
+// newest returns the time of the newest file, or the build's if that is later,
+// as far as squashfs can hold it.
+func (p *squashPacker) newest(t *tree.Tree) int64 {
+	seconds := p.epoch.Unix()
+	for _, ino := range t.All() {
+		seconds = max(seconds, ino.Sec)
+	}
+	return min(max(seconds, 0), math.MaxUint32)
 }
 
 // copyImage moves the finished file system into the image, block by block.
