@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -196,14 +195,6 @@ func TestRegistryErrors(t *testing.T) {
 			})
 		}
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	closed := listener.Addr().String()
-	if err := listener.Close(); err != nil {
-		t.Fatal(err)
-	}
 	secure := httptest.NewUnstartedServer(http.NotFoundHandler())
 	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
 	secure.StartTLS()
@@ -215,12 +206,14 @@ func TestRegistryErrors(t *testing.T) {
 		o         source.Options
 		err, hint string
 	}{
-		"missing":     {serveRegistry(t, nil) + "/no/such:1", patient, "does not have it in no/such (404)", "the name and the tag"},
-		"401":         {serveRegistry(t, answers(401)) + "/x", patient, "wants credentials for x", "--authfile"},
-		"403":         {serveRegistry(t, answers(403)) + "/x", patient, "denies access to x", "right to pull"},
-		"429":         {serveRegistry(t, answers(429)) + "/x", patient, "too many requests", "wait"},
-		"500":         {serveRegistry(t, answers(500)) + "/x", patient, "answers with status 500", "later"},
-		"refused":     {closed + "/x", patient, "refuses the connection", "the registry runs"},
+		"missing": {serveRegistry(t, nil) + "/no/such:1", patient, "does not have it in no/such (404)", "the name and the tag"},
+		"401":     {serveRegistry(t, answers(401)) + "/x", patient, "wants credentials for x", "--authfile"},
+		"403":     {serveRegistry(t, answers(403)) + "/x", patient, "denies access to x", "right to pull"},
+		"429":     {serveRegistry(t, answers(429)) + "/x", patient, "too many requests", "wait"},
+		"500":     {serveRegistry(t, answers(500)) + "/x", patient, "answers with status 500", "later"},
+		// Nobody listens at a privileged port by chance; one that was just closed
+		// may be another test's next moment.
+		"refused":     {"127.0.0.1:1/x", patient, "refuses the connection", "the registry runs"},
 		"HTTP as TLS": {"registry.test/x", patient.Dialing(plain), "speaks plain HTTP", "--insecure-registry"},
 		"private address": {
 			"10.1.2.3:5000/x", patient.Dialing(plain), "", "--insecure-registry",
