@@ -72,5 +72,9 @@ func CheckUnit(name string) error {
 	if stem == "" || len(name) > 255 || strings.ContainsFunc(stem, odd) {
 		return hint.Wrap(fmt.Errorf("%q is not the name of a unit", name), "a unit's name has letters, digits and : - _ . \\ @")
 	}
+	if bare, template := strings.CutSuffix(stem, "@"); template {
+		return hint.Wrap(fmt.Errorf("%q is a template, which cannot be started", name),
+			fmt.Sprintf("name an instance of it, such as %q", bare+"@1."+suffix))
+	}
 	return nil
 }
