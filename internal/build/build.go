@@ -37,6 +37,7 @@ type builder struct {
 	ddi        *ddi.Writer
 	sink       *releaseCatcher
 	tree       *tree.Tree
+	deleted    deletions // by the chosen layers
 	result     *Result
 }
 

@@ -45,18 +45,20 @@ func (b *builder) earlierLayers(ctx context.Context) error {
 }
 
 // scanEarlier lists what the layers below the chosen ones hold that the tree
-// does not.
+// does not, and that no layer above deletes.
 func (b *builder) scanEarlier(ctx context.Context) (LeftOut, error) {
 	var missing LeftOut
 	seen := map[string]bool{}
 	folders := b.folders()
 	for i := b.result.Source.Layers[0] - 2; i >= 0; i-- {
+		var here deletions
 		err := b.image.Layers[i].Names(ctx, func(e *tree.Entry) error {
+			here.note(e)
 			switch e.Kind {
 			case tree.Directory, tree.Whiteout, tree.Opaque:
 				return nil
 			}
-			if seen[e.Name] || !extension.Within(e.Name, folders) || b.tree.Lookup(e.Name) != nil {
+			if seen[e.Name] || !extension.Within(e.Name, folders) || b.tree.Lookup(e.Name) != nil || b.deleted.hides(e.Name) {
 				return nil
 			}
 			if len(seen) == maxScanned {
@@ -72,6 +74,8 @@ func (b *builder) scanEarlier(ctx context.Context) (LeftOut, error) {
 		if err != nil {
 			return LeftOut{}, err
 		}
+		// Deletions act on the layers below their own.
+		b.deleted.join(here)
 	}
 	return missing, nil
 }
