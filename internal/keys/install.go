@@ -37,8 +37,9 @@ func checkAbsent(dir string, names []string, force bool) error {
 
 // install writes files into the folder dir, which is made if absent, and
 // returns their paths. All are staged and synced first, then they appear in the
-// order given; with force the old ones go first, in reverse order. So of two
-// files the second never stands beside another run's first. A failure takes
+// order given. With force the first replaces the old one in one step, after the
+// old others went. So of two files the second never stands beside another run's
+// first, and there is a first at every moment. Without force, a failure takes
 // away what had appeared.
 func install(dir string, force bool, files []file) (paths []string, err error) {
 	made, err := makeDir(dir)
@@ -59,7 +60,9 @@ func install(dir string, force bool, files []file) (paths []string, err error) {
 	staged := make([]string, 0, len(files))
 	defer func() {
 		for _, name := range staged {
-			err = errors.Join(err, root.Remove(name))
+			if removeErr := root.Remove(name); !errors.Is(removeErr, fs.ErrNotExist) { // not renamed away
+				err = errors.Join(err, removeErr)
+			}
 		}
 	}()
 	for _, f := range files {
@@ -70,13 +73,20 @@ func install(dir string, force bool, files []file) (paths []string, err error) {
 		staged = append(staged, name)
 	}
 	if force {
-		for _, f := range slices.Backward(files) {
+		for _, f := range slices.Backward(files[1:]) {
 			if err := root.Remove(f.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return nil, fmt.Errorf("removing the old %q: %w", f.name, bare(err))
 			}
 		}
 	}
 	for i, f := range files {
+		if force {
+			if err := root.Rename(staged[i], f.name); err != nil {
+				return nil, fmt.Errorf("replacing %q: %w", f.name, bare(err))
+			}
+			paths = append(paths, filepath.Join(dir, f.name))
+			continue
+		}
 		if err := appear(root, staged[i], f.name); err != nil {
 			for _, path := range paths {
 				err = errors.Join(err, root.Remove(filepath.Base(path)))
