@@ -73,32 +73,50 @@ func install(dir string, force bool, files []file) (paths []string, err error) {
 		staged = append(staged, name)
 	}
 	if force {
-		for _, f := range slices.Backward(files[1:]) {
-			if err := root.Remove(f.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return nil, fmt.Errorf("removing the old %q: %w", f.name, bare(err))
-			}
-		}
+		err = replaceAll(root, staged, files)
+	} else {
+		err = appearAll(root, staged, files)
 	}
-	for i, f := range files {
-		if force {
-			if err := root.Rename(staged[i], f.name); err != nil {
-				return nil, fmt.Errorf("replacing %q: %w", f.name, bare(err))
-			}
-			paths = append(paths, filepath.Join(dir, f.name))
-			continue
-		}
-		if err := appear(root, staged[i], f.name); err != nil {
-			for _, path := range paths {
-				err = errors.Join(err, root.Remove(filepath.Base(path)))
-			}
-			return nil, err
-		}
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range files {
 		paths = append(paths, filepath.Join(dir, f.name))
 	}
 	if err := syncDir(dir); err != nil {
 		return nil, err
 	}
 	return paths, nil
+}
+
+// replaceAll puts the staged files in place of the old ones.
+func replaceAll(root *os.Root, staged []string, files []file) error {
+	for _, f := range slices.Backward(files[1:]) {
+		if err := root.Remove(f.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("removing the old %q: %w", f.name, bare(err))
+		}
+	}
+	for i, f := range files {
+		if err := root.Rename(staged[i], f.name); err != nil {
+			return fmt.Errorf("replacing %q: %w", f.name, bare(err))
+		}
+	}
+	return nil
+}
+
+// appearAll gives the staged files their names, or none of them.
+func appearAll(root *os.Root, staged []string, files []file) error {
+	for i, f := range files {
+		err := appear(root, staged[i], f.name)
+		if err == nil {
+			continue
+		}
+		for _, earlier := range files[:i] {
+			err = errors.Join(err, root.Remove(earlier.name))
+		}
+		return err
+	}
+	return nil
 }
 
 // appear gives a staged file its name, if that is free: linking is the one
