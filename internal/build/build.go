@@ -59,7 +59,6 @@ func Run(ctx context.Context, image *source.Image, o Options) (*Result, error) {
 	if err := b.read(ctx); err != nil {
 		return nil, err
 	}
-	b.step(StepPack)
 	if err := b.complete(ctx); err != nil {
 		return nil, err
 	}

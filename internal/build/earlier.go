@@ -3,7 +3,6 @@ package build
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 
 	"inlay/internal/extension"
@@ -24,9 +23,10 @@ func (b *builder) earlierLayers(ctx context.Context) error {
 	}
 	if base {
 		b.note("the image has a base; of its %d layers, %s went in (--layers all takes every layer)",
-			b.result.Source.LayersOf, layersText(b.result.Source.Layers))
+			b.result.Source.LayersOf, b.result.Source.LayersText())
 		return nil
 	}
+	b.step(StepLook)
 	missing, err := b.scanEarlier(ctx)
 	if err != nil {
 		return err
@@ -84,12 +84,3 @@ func (b *builder) scanEarlier(ctx context.Context) (LeftOut, error) {
 const maxScanned = 100_000
 
 var errEnough = errors.New("enough seen")
-
-// layersText is "layer 3" or "layers 2 to 4".
-func layersText(numbers []int) string {
-	first, last := numbers[0], numbers[len(numbers)-1]
-	if first == last {
-		return fmt.Sprintf("layer %d", first)
-	}
-	return fmt.Sprintf("layers %d to %d", first, last)
-}

@@ -1,6 +1,8 @@
 package build
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"inlay/internal/extension"
@@ -69,6 +71,7 @@ type Step int
 // The steps in their order.
 const (
 	StepRead Step = iota // layers are read, their files written
+	StepLook             // earlier layers are searched for what may be missing
 	StepPack             // folders, hash tree and partition table
 	StepDone             // the image has its name
 )
@@ -77,6 +80,14 @@ func (o *Options) step(s Step) {
 	if o.Step != nil {
 		o.Step(s)
 	}
+}
+
+// Wants says whether the file name matters to the image: it lies in one of
+// the folders that are packed, or above one.
+func (o *Options) Wants(name string) bool {
+	folders := o.folders()
+	return name == "" || extension.Within(name, folders) ||
+		slices.ContainsFunc(folders, func(f string) bool { return strings.HasPrefix(f, name+"/") })
 }
 
 // folders are the top folders that go into the image.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"inlay/internal/extension"
@@ -69,6 +68,7 @@ func (b *builder) complete(ctx context.Context) error {
 		// It would only have been advice.
 		b.note("what earlier layers hold could not be read: %v", err)
 	}
+	b.step(StepPack)
 	release, err := b.release()
 	if err != nil {
 		return err
@@ -88,26 +88,26 @@ func (b *builder) complete(ctx context.Context) error {
 
 // leaveOut prunes what lies outside the folders of the image.
 func (b *builder) leaveOut() {
-	folders := b.folders()
 	var out []string
 	for name, node := range b.tree.All() {
-		switch {
-		case name == "" || extension.Within(name, folders):
-		case slices.ContainsFunc(folders, func(f string) bool { return strings.HasPrefix(f, name+"/") }):
-		default:
-			if node.Kind() != tree.Directory {
-				b.result.LeftOut.add(name)
-			}
-			// A folder comes right before all that it holds.
-			if len(out) == 0 || !extension.Within(name, out[len(out)-1:]) {
-				out = append(out, name)
-			}
+		if b.Wants(name) {
+			continue
+		}
+		if node.Kind() != tree.Directory {
+			b.result.LeftOut.add(name)
+		}
+		// A folder comes right before all that it holds.
+		if len(out) == 0 || !extension.Within(name, out[len(out)-1:]) {
+			out = append(out, name)
 		}
 	}
 	for _, name := range out {
 		b.tree.Remove(name)
 	}
 	for _, path := range b.IncludePaths {
+		if b.tree.Lookup(path) == nil {
+			b.warn("the source has no /%s to include", path)
+		}
 		if !extension.Within(path, b.Kind.Mergeable) {
 			b.warn("/%s goes into the image, but nothing merges it: a %s extends %s", path, b.Kind.Name, slashed(b.Kind.Mergeable))
 		}

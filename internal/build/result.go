@@ -1,5 +1,7 @@
 package build
 
+import "fmt"
+
 // Result is what a build made. Its JSON form is documented in
 // docs/json.md and stays compatible.
 type Result struct {
@@ -45,6 +47,15 @@ type Source struct {
 	// Layers that were packed, of how many; a folder counts as one.
 	Layers   []int `json:"layers"`
 	LayersOf int   `json:"layersOf"`
+}
+
+// LayersText is "layer 3" or "layers 2 to 4".
+func (s Source) LayersText() string {
+	first, last := s.Layers[0], s.Layers[len(s.Layers)-1]
+	if first == last {
+		return fmt.Sprintf("layer %d", first)
+	}
+	return fmt.Sprintf("layers %d to %d", first, last)
 }
 
 // Counts of what the image holds. A file with several names is one file.

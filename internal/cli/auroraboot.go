@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -47,7 +48,7 @@ func newAurorabootBuild(env *Env, k extension.Kind) *cobra.Command {
 		},
 		RunE: func(c *cobra.Command, args []string) error {
 			o.name, o.source = args[0], args[1]
-			log := &aurorabootLog{env: env, kind: k, debug: debug, path: o.output + "/" + k.FileName(o.name)}
+			log := &aurorabootLog{env: env, kind: k, debug: debug, path: filepath.Join(o.output, k.FileName(o.name))}
 			log.begin()
 			o.log = log.step
 			return runBuild(c.Context(), env, o)

@@ -124,6 +124,7 @@ func runBuild(ctx context.Context, env *Env, o buildOptions) error {
 		DockerHost:   env.Getenv("DOCKER_HOST"),
 		SpoolDir:     o.output,
 		Progress:     bar.bytes,
+		Wanted:       settings.Wants,
 	})
 	if err != nil {
 		return err

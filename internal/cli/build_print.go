@@ -12,7 +12,7 @@ import (
 func (env *Env) printBuild(r *build.Result) {
 	origin := r.Source.Origin
 	if r.Source.LayersOf > 1 {
-		origin += fmt.Sprintf(", %s of %d", layerNumbers(r.Source.Layers), r.Source.LayersOf)
+		origin += fmt.Sprintf(", %s of %d", r.Source.LayersText(), r.Source.LayersOf)
 	}
 	signature := r.Signature
 	if r.Signer != nil {
@@ -46,13 +46,4 @@ func (env *Env) printBuild(r *build.Result) {
 	if r.Signature == "deferred" {
 		fmt.Fprintf(env.Stderr, "note: sign the root hash, as that text without a newline, then: inlay sign %s --signature FILE --certificate FILE\n", printable(r.Path))
 	}
-}
-
-// layerNumbers is "layer 3" or "layers 2 to 4".
-func layerNumbers(numbers []int) string {
-	first, last := numbers[0], numbers[len(numbers)-1]
-	if first == last {
-		return fmt.Sprintf("layer %d", first)
-	}
-	return fmt.Sprintf("layers %d to %d", first, last)
 }

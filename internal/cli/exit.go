@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"strings"
 	"syscall"
+	"unicode"
 
 	"inlay/internal/hint"
 	"inlay/internal/source"
@@ -119,10 +120,11 @@ func adviceFor(err error) []string {
 	return nil
 }
 
-// printable keeps control characters of names in images off the terminal.
+// printable keeps what names in images could do to a terminal off it: control
+// characters, and those that turn the direction of writing.
 func printable(text string) string {
 	return strings.Map(func(c rune) rune {
-		if c < ' ' || c == 0x7f || 0x80 <= c && c < 0xa0 {
+		if !unicode.IsPrint(c) {
 			return '�'
 		}
 		return c

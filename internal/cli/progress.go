@@ -23,7 +23,7 @@ func (p *progress) step(s build.Step) {
 	if p.quiet {
 		return
 	}
-	text := map[build.Step]string{build.StepRead: "reading layers", build.StepPack: "packing"}[s]
+	text := map[build.Step]string{build.StepRead: "reading layers", build.StepLook: "looking at earlier layers", build.StepPack: "packing"}[s]
 	if p.env.Terminal || text == "" {
 		return
 	}

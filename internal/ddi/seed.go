@@ -12,11 +12,8 @@ import (
 // systemd-repart's --seed: HMAC-SHA256 under the seed, cut to a version 4 UUID.
 type Seed [16]byte
 
-// DiskGUID returns the disk's GUID.
-func (s Seed) DiskGUID() gpt.GUID { return version4(s.mac([]byte("disk-uuid"))) }
-
-// DiskGUIDOf returns a disk GUID that also depends on the content, so that two
-// builds of one extension can be told apart. systemd-repart has no such thing.
+// DiskGUIDOf returns the disk's GUID. It also depends on the content, so that
+// two builds of one extension can be told apart; systemd-repart's does not.
 func (s Seed) DiskGUIDOf(root RootHash) gpt.GUID {
 	return version4(s.mac(append([]byte("disk-uuid"), root[:]...)))
 }

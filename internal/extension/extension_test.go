@@ -117,12 +117,3 @@ func TestWithin(t *testing.T) {
 		}
 	}
 }
-
-func TestBaseName(t *testing.T) {
-	t.Parallel()
-	for name, want := range map[string]string{"foo_1.2": "foo", "foo+3": "foo", "foo-1.2": "foo-1.2", "foo": "foo"} {
-		if got := extension.BaseName(name); got != want {
-			t.Errorf("%s: got %q, want %q", name, got, want)
-		}
-	}
-}

@@ -67,13 +67,3 @@ func AwkwardName(name string) string {
 	}
 	return ""
 }
-
-// BaseName is the part of name that systemd (256 and newer) takes for the
-// name of a release file when the whole name has none: what stands before
-// the first underscore or plus sign.
-func BaseName(name string) string {
-	if i := strings.IndexAny(name, "_+"); i >= 0 {
-		return name[:i]
-	}
-	return name
-}

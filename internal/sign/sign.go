@@ -73,10 +73,7 @@ func Run(ctx context.Context, path string, o Options) (*Result, error) {
 		return nil, err
 	}
 	defer f.Close()
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			err = ErrBusy
-		}
+	if err := lock(f, path); err != nil {
 		return nil, fmt.Errorf("signing %q: %w", path, err)
 	}
 	root, size, err := rootHash(f)
@@ -97,7 +94,7 @@ func Run(ctx context.Context, path string, o Options) (*Result, error) {
 	result.Size, err = ddi.Attach(f, size, signature)
 	if errors.Is(err, ddi.ErrNotInPlace) {
 		result.InPlace = false
-		result.Size, err = replace(f, path, size, signature)
+		result.Size, err = replace(ctx, f, path, size, signature)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("signing %q: %w", path, err)
@@ -105,9 +102,31 @@ func Run(ctx context.Context, path string, o Options) (*Result, error) {
 	return result, nil
 }
 
+// lock keeps other commands off the image that f is, until f is closed.
+func lock(f *os.File, path string) error {
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); errors.Is(err, unix.EWOULDBLOCK) {
+		return ErrBusy
+	} else if err != nil {
+		return err
+	}
+	held, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	named, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if !os.SameFile(held, named) {
+		// Whoever had the lock before has put another file in its place.
+		return ErrBusy
+	}
+	return nil
+}
+
 func rootHash(f *os.File) (root ddi.RootHash, size int64, err error) {
 	defer func() {
-		err = hint.Default(err, "name an image with a dm-verity tree, such as inlay build makes")
+		err = hint.Default(err, "name an image with a dm-verity tree over blocks of 4096 bytes, such as inlay and systemd-repart 255 or newer make")
 	}()
 	info, err := f.Stat()
 	if err != nil {
@@ -145,9 +164,12 @@ func signature(root ddi.RootHash, o Options) (*ddi.Signature, *x509.Certificate,
 	return &ddi.Signature{RootHash: root, Fingerprint: sha256.Sum256(certificate.Raw), PKCS7: pkcs7}, certificate, nil
 }
 
+// copyPiece is how much is copied before looking whether to stop, in bytes.
+const copyPiece = 64 << 20
+
 // replace attaches the signature to a copy, which takes the image's place: the
 // one where f lies, if path is a link to it.
-func replace(f *os.File, path string, size int64, signature *ddi.Signature) (int64, error) {
+func replace(ctx context.Context, f *os.File, path string, size int64, signature *ddi.Signature) (int64, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return 0, err
@@ -163,8 +185,13 @@ func replace(f *os.File, path string, size int64, signature *ddi.Signature) (int
 	if err := keepAccess(fresh.File, info); err != nil {
 		return 0, err
 	}
-	if _, err := io.Copy(fresh.File, io.NewSectionReader(f, 0, size)); err != nil {
-		return 0, fmt.Errorf("copying: %w", err)
+	for off := int64(0); off < size; off += copyPiece {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		if _, err := io.Copy(fresh.File, io.NewSectionReader(f, off, min(copyPiece, size-off))); err != nil {
+			return 0, fmt.Errorf("copying: %w", err)
+		}
 	}
 	size, err = ddi.AttachCopy(fresh, size, signature)
 	if err != nil {

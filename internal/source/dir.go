@@ -9,7 +9,7 @@ import (
 )
 
 // openDir opens a folder as an image of one layer. Owners are those on disk.
-func openDir(path string) (*Image, error) {
+func openDir(path string, o Options) (*Image, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, hint.Wrap(err, "name an existing folder")
@@ -23,7 +23,7 @@ func openDir(path string) (*Image, error) {
 	}
 	return &Image{
 		Origin:  fmt.Sprintf("folder %q", path),
-		Layers:  []*Layer{{Size: -1, folder: tree.Dir(root)}},
+		Layers:  []*Layer{{Size: -1, folder: tree.Dir(root, o.Wanted)}},
 		closers: []func() error{root.Close},
 	}, nil
 }

@@ -42,6 +42,9 @@ type Options struct {
 	// have been read and how many there are, as far as known (else done). It
 	// is called from one goroutine at a time, not always the caller's.
 	Progress func(done, total int64)
+	// Wanted says which files of a folder must be readable (see tree.Dir); nil
+	// means all of them.
+	Wanted func(name string) bool
 
 	patience patience                                                             // of the registry client; zero means the default
 	dial     func(ctx context.Context, network, address string) (net.Conn, error) // nil means the system
@@ -68,7 +71,7 @@ func Open(ctx context.Context, ref Ref, o Options) (*Image, error) {
 func open(ctx context.Context, ref Ref, o Options) (*Image, error) {
 	switch ref.Scheme {
 	case Dir:
-		return openDir(ref.Path)
+		return openDir(ref.Path, o)
 	case File:
 		return openFile(ctx, ref.Path, o)
 	case Layout:

@@ -1,8 +1,10 @@
 // Package stage makes a file appear complete, under its name, in one rename.
 //
 // While it is written the file has no name at all (O_TMPFILE), so that even a
-// process that is killed leaves nothing behind. File systems that cannot do
-// that get a hidden name beside the final one, which Discard removes.
+// process that is killed leaves nothing behind. A hidden name beside the final
+// one is needed for a moment where a file is replaced, and all the time on file
+// systems that know no nameless files; Discard removes it, and only a kill at
+// that time leaves it.
 package stage
 
 import (
@@ -30,6 +32,9 @@ type File struct {
 // folder must exist; whatever is at path stays until Commit.
 func Create(path string, mode fs.FileMode) (*File, error) {
 	name := filepath.Base(path)
+	if info, err := os.Lstat(path); err == nil && info.IsDir() {
+		return nil, fmt.Errorf("creating %q: %w", path, unix.EISDIR)
+	}
 	folder, err := os.Open(filepath.Dir(path))
 	if err != nil {
 		return nil, fmt.Errorf("opening the folder of %q: %w", path, err)
@@ -45,7 +50,7 @@ func (f *File) open(mode fs.FileMode) error {
 	at := int(f.folder.Fd())
 	fd, err := unix.Openat(at, ".", unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, uint32(mode.Perm()))
 	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EISDIR) || errors.Is(err, unix.EINVAL) {
-		f.hidden = "." + f.name + "." + rand.Text()[:8]
+		f.hidden = f.hiddenName()
 		fd, err = unix.Openat(at, f.hidden, unix.O_CREAT|unix.O_EXCL|unix.O_RDWR|unix.O_CLOEXEC, uint32(mode.Perm()))
 	}
 	if err != nil {
@@ -63,35 +68,44 @@ func (f *File) Commit() error {
 	if err := f.Sync(); err != nil {
 		return fmt.Errorf("writing %q through to the disk: %w", f.Name(), err)
 	}
-	if err := f.link(); err != nil {
+	if err := f.appear(); err != nil {
 		return fmt.Errorf("naming %q: %w", f.Name(), err)
 	}
-	at := int(f.folder.Fd())
-	if err := unix.Renameat(at, f.hidden, at, f.name); err != nil {
-		return fmt.Errorf("renaming to %q: %w", f.Name(), err)
-	}
-	f.hidden = ""
-	// Without this the rename itself may be lost with the power.
+	// Without this the name itself may be lost with the power.
 	if err := f.folder.Sync(); err != nil {
 		return fmt.Errorf("writing the folder of %q through to the disk: %w", f.Name(), err)
 	}
 	return nil
 }
 
-// link gives a nameless file the hidden name that it is renamed from: a link
-// cannot replace a file, a rename can.
-func (f *File) link() error {
-	if f.hidden != "" {
-		return nil
+// appear gives the file its name. A link does where there is no such file yet;
+// to replace one takes a rename, for which the file needs a name already.
+func (f *File) appear() error {
+	if f.hidden == "" {
+		err := f.link(f.name)
+		if !errors.Is(err, unix.EEXIST) {
+			return err
+		}
+		hidden := f.hiddenName()
+		if err := f.link(hidden); err != nil {
+			return err
+		}
+		f.hidden = hidden
 	}
-	hidden := "." + f.name + "." + rand.Text()[:8]
-	self := fmt.Sprintf("/proc/self/fd/%d", f.Fd())
-	if err := unix.Linkat(unix.AT_FDCWD, self, int(f.folder.Fd()), hidden, unix.AT_SYMLINK_FOLLOW); err != nil {
+	at := int(f.folder.Fd())
+	if err := unix.Renameat(at, f.hidden, at, f.name); err != nil {
 		return err
 	}
-	f.hidden = hidden
+	f.hidden = ""
 	return nil
 }
+
+func (f *File) link(name string) error {
+	self := fmt.Sprintf("/proc/self/fd/%d", f.Fd())
+	return unix.Linkat(unix.AT_FDCWD, self, int(f.folder.Fd()), name, unix.AT_SYMLINK_FOLLOW)
+}
+
+func (f *File) hiddenName() string { return "." + f.name + "." + rand.Text()[:8] }
 
 // Discard gives the file up and frees what it holds. After Commit, or a
 // second time, it does nothing.

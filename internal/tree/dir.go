@@ -18,18 +18,26 @@ import (
 // followed, and nothing outside root is read. A socket, which no archive can
 // hold, is refused, and so is a file that changes while it is read. Names of
 // whiteouts are whiteouts, as in a tar. The caller closes root.
-func Dir(root *os.Root) Layer {
-	return dirLayer{root}
+//
+// What cannot be read or held matters only where wanted says so of its name,
+// and is passed over elsewhere; nil wants everything. It must want the folders
+// above what it wants.
+func Dir(root *os.Root, wanted func(name string) bool) Layer {
+	if wanted == nil {
+		wanted = func(string) bool { return true }
+	}
+	return dirLayer{root, wanted}
 }
 
 type dirLayer struct {
-	root *os.Root
+	root   *os.Root
+	wanted func(name string) bool
 }
 
 func (l dirLayer) Name() string { return l.root.Name() }
 
 func (l dirLayer) Walk(ctx context.Context, fn func(*Entry, io.Reader) error) error {
-	w := &dirWalk{ctx: ctx, fn: fn, links: map[fileID]string{}}
+	w := &dirWalk{ctx: ctx, fn: fn, wanted: l.wanted, links: map[fileID]string{}}
 	info, err := l.root.Lstat(".")
 	if err != nil {
 		return err
@@ -42,17 +50,18 @@ type fileID struct{ device, inode uint64 }
 
 // dirWalk is one walk of a folder.
 type dirWalk struct {
-	ctx   context.Context // of this one call of Walk
-	fn    func(*Entry, io.Reader) error
-	links map[fileID]string // the first name of each file that has several
-	count int
+	ctx    context.Context // of this one call of Walk
+	fn     func(*Entry, io.Reader) error
+	wanted func(name string) bool
+	links  map[fileID]string // the first name of each file that has several
+	count  int
 }
 
 // folder gives out the folder dir, called name, and all that is in it.
 func (w *dirWalk) folder(dir *os.Root, name string, info fs.FileInfo) error {
 	handle, err := dir.Open(".")
 	if err != nil {
-		return unreadable(name, err)
+		return w.lost(name, unreadable(name, err))
 	}
 	defer handle.Close()
 	if err := w.give(dir, handle, ".", name, info); err != nil {
@@ -60,7 +69,7 @@ func (w *dirWalk) folder(dir *os.Root, name string, info fs.FileInfo) error {
 	}
 	names, err := handle.Readdirnames(-1)
 	if err != nil {
-		return unreadable(name, err)
+		return w.lost(name, unreadable(name, err))
 	}
 	slices.Sort(names)
 	for _, base := range names {
@@ -78,24 +87,32 @@ func (w *dirWalk) folder(dir *os.Root, name string, info fs.FileInfo) error {
 func (w *dirWalk) file(dir *os.Root, handle *os.File, base, name string) error {
 	info, err := dir.Lstat(base)
 	if err != nil {
-		return unreadable(name, err)
+		return w.lost(name, unreadable(name, err))
 	}
 	if !info.IsDir() {
 		return w.give(dir, handle, base, name, info)
 	}
 	sub, err := dir.OpenRoot(base)
 	if err != nil {
-		return unreadable(name, err)
+		return w.lost(name, unreadable(name, err))
 	}
 	defer sub.Close()
 	now, err := sub.Lstat(".")
 	if err != nil {
-		return unreadable(name, err)
+		return w.lost(name, unreadable(name, err))
 	}
 	if !os.SameFile(info, now) {
-		return changed(name)
+		return w.lost(name, changed(name))
 	}
 	return w.folder(sub, name, info)
+}
+
+// lost decides about a file that could not be read.
+func (w *dirWalk) lost(name string, err error) error {
+	if !w.wanted(name) {
+		return nil
+	}
+	return err
 }
 
 // give makes the entry of base in dir (open as handle) and calls fn.
@@ -105,16 +122,16 @@ func (w *dirWalk) give(dir *os.Root, handle *os.File, base, name string, info fs
 	}
 	e, skip, err := w.entry(dir, base, name, info)
 	if err != nil || skip {
-		return err
+		return w.lost(name, err)
 	}
 	if e.Kind == Whiteout || e.Kind == Opaque || e.Kind == HardLink {
 		return w.fn(e, nil)
 	}
 	if e.Xattrs, err = fileXattrs(handle, base); err != nil {
-		return unreadable(name, fmt.Errorf("reading its extended attributes: %w", err))
+		return w.lost(name, unreadable(name, fmt.Errorf("reading its extended attributes: %w", err)))
 	}
 	if err := checkXattrs(e.Xattrs); err != nil {
-		return fmt.Errorf("reading %s: %w", quote(name), err)
+		return w.lost(name, fmt.Errorf("reading %s: %w", quote(name), err))
 	}
 	if e.Kind != Regular {
 		return w.fn(e, nil)

@@ -4,6 +4,7 @@ package tree_test
 
 import (
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -31,7 +32,7 @@ func TestDir(t *testing.T) {
 	dir := t.TempDir()
 	sample(t, dir)
 	var d digests
-	tr, report, err := tree.Merge(t.Context(), []tree.Layer{tree.Dir(openRoot(t, dir))}, tree.Options{}, &d)
+	tr, report, err := tree.Merge(t.Context(), []tree.Layer{tree.Dir(openRoot(t, dir), nil)}, tree.Options{}, &d)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +53,7 @@ func TestDirOrder(t *testing.T) {
 		}
 	}
 	var names []string
-	err := tree.Dir(openRoot(t, dir)).Walk(t.Context(), func(e *tree.Entry, _ io.Reader) error {
+	err := tree.Dir(openRoot(t, dir), nil).Walk(t.Context(), func(e *tree.Entry, _ io.Reader) error {
 		names = append(names, e.Name)
 		return nil
 	})
@@ -76,7 +77,7 @@ func TestDirStaysInside(t *testing.T) {
 		}
 	}
 	var s store
-	tr, _, err := tree.Merge(t.Context(), []tree.Layer{tree.Dir(openRoot(t, dir))}, tree.Options{}, &s)
+	tr, _, err := tree.Merge(t.Context(), []tree.Layer{tree.Dir(openRoot(t, dir), nil)}, tree.Options{}, &s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +127,7 @@ func TestDirRefuses(t *testing.T) {
 			if c.before != nil {
 				c.before(t, dir)
 			}
-			err := tree.Dir(openRoot(t, dir)).Walk(t.Context(), func(_ *tree.Entry, r io.Reader) error {
+			err := tree.Dir(openRoot(t, dir), nil).Walk(t.Context(), func(_ *tree.Entry, r io.Reader) error {
 				if r == nil {
 					return nil
 				}
@@ -158,7 +159,7 @@ func TestDirChangesInTheMiddle(t *testing.T) {
 			file := filepath.Join(dir, "f")
 			write(t, file, strings.Repeat("x", 1<<20))
 			age(t, file)
-			err := tree.Dir(openRoot(t, dir)).Walk(t.Context(), func(_ *tree.Entry, r io.Reader) error {
+			err := tree.Dir(openRoot(t, dir), nil).Walk(t.Context(), func(_ *tree.Entry, r io.Reader) error {
 				if r == nil {
 					return nil
 				}
@@ -201,5 +202,39 @@ func replace(t *testing.T, file string, with func() error) {
 	}
 	if err := with(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// What lies outside the wanted folders may be unreadable or no file at all.
+func TestDirPassesOverWhatIsNotWanted(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, name := range []string{"usr/bin/tool", "run/file", "var/x"} {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(dir, name), "x")
+	}
+	listener, err := net.Listen("unix", filepath.Join(dir, "run/s"))
+	if err != nil {
+		t.Skipf("the folder's path is too long for a socket: %v", err)
+	}
+	defer listener.Close()
+	wanted := func(name string) bool { return name == "" || name == "usr" || strings.HasPrefix(name, "usr/") }
+	var names []string
+	err = tree.Dir(openRoot(t, dir), wanted).Walk(t.Context(), func(e *tree.Entry, _ io.Reader) error {
+		names = append(names, e.Name)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"", "run", "run/file", "usr", "usr/bin", "usr/bin/tool", "var", "var/x"}
+	if diff := cmp.Diff(want, names); diff != "" {
+		t.Errorf("names (-want +got):\n%s", diff)
+	}
+	err = tree.Dir(openRoot(t, dir), nil).Walk(t.Context(), func(*tree.Entry, io.Reader) error { return nil })
+	if err == nil || !strings.Contains(err.Error(), "socket") {
+		t.Errorf("without a wish the socket gives %v", err)
 	}
 }

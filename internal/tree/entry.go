@@ -98,29 +98,3 @@ type Layer interface {
 	// Name says which layer this is, for messages.
 	Name() string
 }
-
-// Tar is the layer that open's uncompressed tar stream holds. The stream is
-// read to its end, so that open may check a digest there, and closed, which may
-// fail too.
-func Tar(name string, open func(context.Context) (io.ReadCloser, error)) Layer {
-	return &tarLayer{name, open}
-}
-
-type tarLayer struct {
-	name string
-	open func(context.Context) (io.ReadCloser, error)
-}
-
-func (l *tarLayer) Name() string { return l.name }
-
-func (l *tarLayer) Walk(ctx context.Context, fn func(*Entry, io.Reader) error) error {
-	r, err := l.open(ctx)
-	if err != nil {
-		return err
-	}
-	err = ReadTar(ctx, r, fn)
-	if closeErr := r.Close(); err == nil {
-		err = closeErr
-	}
-	return err
-}

@@ -17,7 +17,7 @@ import (
 
 // fileLayer is a tar on disk.
 func fileLayer(path string) tree.Layer {
-	return tree.Tar(path, func(context.Context) (io.ReadCloser, error) { return os.Open(path) })
+	return opened{path, func(context.Context) (io.ReadCloser, error) { return os.Open(path) }}
 }
 
 // GNU tar is the witness: what it packs, with every format and option that

@@ -145,11 +145,11 @@ func TestMergeLayerChanges(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			data := [][]byte{c.first, c.second}
-			l := tree.Tar("fickle", func(context.Context) (io.ReadCloser, error) {
+			l := opened{"fickle", func(context.Context) (io.ReadCloser, error) {
 				r := bytes.NewReader(data[0])
 				data = data[1:]
 				return io.NopCloser(r), nil
-			})
+			}}
 			_, _, err := tree.Merge(t.Context(), []tree.Layer{l}, tree.Options{Keep: underUsr}, &digests{})
 			if err == nil || !strings.Contains(err.Error(), `reading layer "fickle" again`) {
 				t.Errorf("got %v", err)

@@ -28,10 +28,10 @@ type layer struct {
 
 func tarLayer(name string, data []byte) *layer {
 	l := &layer{}
-	l.Layer = tree.Tar(name, func(context.Context) (io.ReadCloser, error) {
+	l.Layer = opened{name, func(context.Context) (io.ReadCloser, error) {
 		l.reads++
 		return io.NopCloser(bytes.NewReader(data)), nil
-	})
+	}}
 	return l
 }
 
