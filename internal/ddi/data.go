@@ -10,7 +10,7 @@ import (
 
 const (
 	// BufferSize is the length in bytes of what Data.Buffer returns.
-	BufferSize = 1 << 20
+	BufferSize = 64 << 10
 	// HeldBuffers is how many buffers one user of Data may keep at a time
 	// without giving one to Write. With more, Buffer may never return.
 	HeldBuffers = 4

@@ -16,8 +16,10 @@ const (
 	// BlockSize is the file system's block, in bytes.
 	BlockSize = 4096
 
-	// BufferSize is the length of a Device's buffers, in bytes.
-	BufferSize = 1 << 20
+	// BufferSize is the length of a Device's buffers, in bytes: small enough
+	// that what is read, hashed and written in turn stays in a core's cache
+	// (1 MiB took a fifth longer), large enough that system calls don't count.
+	BufferSize = 64 << 10
 )
 
 // Device is where an image's blocks go. Offsets are in bytes from the start of

@@ -159,13 +159,8 @@ func (a *inodeArea) at(number uint64) ([]byte, error) {
 		if err := a.flush(); err != nil {
 			return nil, err
 		}
-		buf, err := newBuffer(a.dev)
-		if err != nil {
-			return nil, err
-		}
 		a.open++
-		a.buf = buf[:(a.bounds[a.open+1]-a.bounds[a.open])*BlockSize]
-		clear(a.buf)
+		a.buf = make([]byte, (a.bounds[a.open+1]-a.bounds[a.open])*BlockSize)
 	}
 	return a.buf[int64(number)*slotSize-a.bounds[a.open]*BlockSize:], nil
 }
@@ -177,5 +172,5 @@ func (a *inodeArea) flush() error {
 	}
 	buf := a.buf
 	a.buf = nil
-	return write(a.dev, buf, a.bounds[a.open]*BlockSize)
+	return writeCopy(a.dev, buf, a.bounds[a.open]*BlockSize)
 }

@@ -1,7 +1,10 @@
 package erofs
 
-// segmentBlocks caps a metadata segment at one buffer of the device.
-const segmentBlocks = BufferSize / BlockSize
+import "slices"
+
+// segmentBlocks caps a metadata segment at 1 MiB: the more blocks there are to
+// choose from, the better inodes and tails fit.
+const segmentBlocks = 1 << 20 / BlockSize
 
 // packer finds places for inodes in the blocks of one segment. An inode goes
 // where it leaves the least room, and into a new block only if it fits nowhere:
@@ -70,23 +73,27 @@ func (r Ref) slot() int { return int(r & (1<<refSlotBits - 1)) }
 // segment is the metadata that gathers while data passes.
 type segment struct {
 	packer
-	buf []byte
+	buf []byte // as long as it had to be so far
 }
 
 // reserve returns the slot of size bytes, zeroed, or ok = false if the segment
 // is full.
-func (s *segment) reserve(dev Device, size int) (slot int, p []byte, ok bool, err error) {
-	if s.buf == nil {
-		if s.buf, err = newBuffer(dev); err != nil {
-			return 0, nil, false, err
-		}
-	}
+func (s *segment) reserve(size int) (slot int, p []byte, ok bool) {
 	before := s.blocks
 	slot, ok = s.place(size)
 	if !ok {
-		return 0, nil, false, nil
+		return 0, nil, false
 	}
-	clear(s.buf[before*BlockSize : s.blocks*BlockSize])
+	s.buf = slices.Grow(s.buf[:before*BlockSize], (s.blocks-before)*BlockSize)[:s.blocks*BlockSize]
+	clear(s.buf[before*BlockSize:])
 	off := slot * slotSize
-	return slot, s.buf[off : off+size], true, nil
+	return slot, s.buf[off : off+size], true
+}
+
+// content returns the blocks in use and empties the segment. They are valid
+// until the next call of reserve.
+func (s *segment) content() []byte {
+	content := s.buf[:s.blocks*BlockSize]
+	s.packer = packer{}
+	return content
 }

@@ -48,14 +48,19 @@ func (s *stream) flush() error {
 	return write(s.dev, buf, off)
 }
 
-// insert places the filled buffer p at the end and returns its first block.
+// insert copies the blocks p to the end and returns the first one's number.
 func (s *stream) insert(p []byte) (block int64, err error) {
-	if err := s.flush(); err != nil {
-		return 0, err
+	block = s.end() / BlockSize
+	for len(p) > 0 {
+		space, err := s.space()
+		if err != nil {
+			return 0, err
+		}
+		n := copy(space, p)
+		s.take(n)
+		p = p[n:]
 	}
-	off := s.start
-	s.start += int64(len(p))
-	return off / BlockSize, write(s.dev, p, off)
+	return block, nil
 }
 
 func newBuffer(dev Device) ([]byte, error) {
@@ -64,6 +69,22 @@ func newBuffer(dev Device) ([]byte, error) {
 		return nil, fmt.Errorf("taking a buffer of %d bytes from the device: it should have %d", len(buf), BufferSize)
 	}
 	return buf, nil
+}
+
+// writeCopy writes the blocks p, which stay the caller's, at off.
+func writeCopy(dev Device, p []byte, off int64) error {
+	for len(p) > 0 {
+		buf, err := newBuffer(dev)
+		if err != nil {
+			return err
+		}
+		n := copy(buf, p)
+		if err := write(dev, buf[:n], off); err != nil {
+			return err
+		}
+		p, off = p[n:], off+int64(n)
+	}
+	return nil
 }
 
 // write keeps the image below its limit, which data can reach but metadata

@@ -117,14 +117,12 @@ func (w *Writer) content(a Attr, mode uint32, size int64, r io.Reader) (Ref, err
 // inline content.
 func (w *Writer) place(ino *inode, x extent) (Ref, []byte, error) {
 	head := ino.head()
-	slot, p, ok, err := w.pending.reserve(w.dev, head+x.inline)
-	if err == nil && !ok {
-		if err = w.closeSegment(); err == nil {
-			slot, p, _, err = w.pending.reserve(w.dev, head+x.inline)
+	slot, p, ok := w.pending.reserve(head + x.inline)
+	if !ok {
+		if err := w.closeSegment(); err != nil {
+			return 0, nil, w.fail(err)
 		}
-	}
-	if err != nil {
-		return 0, nil, w.fail(err)
+		slot, p, _ = w.pending.reserve(head + x.inline)
 	}
 	w.inodes++
 	ino.number = uint32(w.inodes)
@@ -138,12 +136,11 @@ func (w *Writer) closeSegment() error {
 	if w.pending.blocks == 0 {
 		return nil
 	}
-	block, err := w.data.insert(w.pending.buf[:w.pending.blocks*BlockSize])
+	block, err := w.data.insert(w.pending.content())
 	if err != nil {
 		return err
 	}
 	w.segments = append(w.segments, block)
-	w.pending = segment{}
 	return nil
 }
 
