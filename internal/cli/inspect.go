@@ -17,7 +17,8 @@ func newInspect(env *Env) *cobra.Command {
 		Long: lines(
 			"Show the partitions, root hash, release file and signer of IMAGE, and with --list",
 			"its files. Nothing is mounted and nothing is verified: a signature that is",
-			"present may be anyone's.",
+			"present may be anyone's. Release file and files are read from uncompressed EROFS;",
+			"of an image with another file system everything else is shown.",
 			"",
 			"Exit status: 0 done, 1 failed, 2 wrong usage, 4 no such image.",
 		),
