@@ -1,10 +1,8 @@
 package verity
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"slices"
 	"sync"
@@ -24,6 +22,7 @@ const leafPage = 32 * perBlock
 // block.
 type Tree struct {
 	params Params
+	paired bool       // see newHasher
 	mu     sync.Mutex // guards the slice, not the pages
 	pages  [][]byte   // the leaves
 
@@ -32,7 +31,7 @@ type Tree struct {
 }
 
 // NewTree returns an empty tree. A salt that is too long is reported by Finish.
-func NewTree(p Params) *Tree { return &Tree{params: p} }
+func NewTree(p Params) *Tree { return &Tree{params: p, paired: pairFits()} }
 
 // HashBlocks hashes whole blocks of data, the first of which is block first of
 // the device. Several goroutines may call it at once for different blocks; a
@@ -41,16 +40,13 @@ func (t *Tree) HashBlocks(first uint64, data []byte) {
 	if len(data)%BlockSize != 0 {
 		panic("verity: data is not whole blocks")
 	}
-	h := newHasher(t.params.Salt)
+	h := newHasher(t.params.Salt, t.paired)
 	for len(data) > 0 {
-		page := t.page(first / leafPage)
 		slot := first % leafPage
-		for slot < leafPage && len(data) > 0 {
-			h.sum(page[slot*DigestSize:][:DigestSize], data[:BlockSize])
-			data = data[BlockSize:]
-			slot++
-			first++
-		}
+		n := min(leafPage-slot, uint64(len(data)/BlockSize))
+		h.sums(t.page(first / leafPage)[slot*DigestSize:], data[:n*BlockSize])
+		data = data[n*BlockSize:]
+		first += n
 	}
 }
 
@@ -84,7 +80,7 @@ func (t *Tree) Finish(blocks uint64) (root [DigestSize]byte, err error) {
 	if blocks == 1 {
 		return [DigestSize]byte(t.pages[0]), nil
 	}
-	h := newHasher(t.params.Salt)
+	h := newHasher(t.params.Salt, t.paired)
 	count := (blocks + perBlock - 1) / perBlock // hash blocks of the level below
 	below := func(i uint64) []byte {
 		return t.pages[i*perBlock/leafPage][i*perBlock%leafPage*DigestSize:][:BlockSize]
@@ -168,22 +164,6 @@ func TopRoot(s Superblock, hash, data io.ReaderAt) (root [DigestSize]byte, err e
 		}
 		return root, fmt.Errorf("reading top of hash tree: %w", err)
 	}
-	newHasher(s.Salt).sum(root[:], block)
+	newHasher(s.Salt, false).sum(root[:], block)
 	return root, nil
-}
-
-// hasher computes salted digests, one after the other, without allocating.
-type hasher struct {
-	salt []byte
-	h    hash.Hash
-}
-
-func newHasher(salt []byte) hasher { return hasher{salt, sha256.New()} }
-
-// sum writes the digest of block to dst, which has room for just that.
-func (h hasher) sum(dst, block []byte) {
-	h.h.Reset()
-	h.h.Write(h.salt)
-	h.h.Write(block)
-	h.h.Sum(dst[:0])
 }
