@@ -5,10 +5,7 @@
 package daemon
 
 import (
-	"bytes"
 	"context"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,11 +18,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"inlay/test/need"
+	"inlay/test/server"
 )
 
 const (
-	startLimit = 30 * time.Second // a third of a second is usual
-	stopLimit  = 20 * time.Second
+	stopLimit = 20 * time.Second
+	ping      = "http://engine/_ping" // what every engine answers when it is up
 )
 
 // Start starts dockerd and returns the value for DOCKER_HOST. The daemon and
@@ -40,66 +38,22 @@ func Start(t testing.TB) (host string) {
 	}
 	t.Cleanup(func() { remove(t, dir) })
 	socket := filepath.Join(dir, "sock")
-	ctx, cancel := context.WithCancel(t.Context())
-	cmd := exec.CommandContext(ctx, dockerd,
-		"--data-root", filepath.Join(dir, "data"), "--exec-root", filepath.Join(dir, "exec"),
-		"--pidfile", filepath.Join(dir, "pid"), "--host", "unix://"+socket,
-		"--bridge=none", "--iptables=false", "--ip-masq=false")
-	var log bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &log, &log
-	// On this signal it ends its containers and its containerd first.
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = stopLimit
-	// Should the test be killed, the daemon must not outlive it.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
-	if err := cmd.Start(); err != nil {
-		cancel()
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		cmd.Wait() // how it ended is in its log
-	}()
-	stop := func() {
-		cancel()
-		<-ended
-	}
-	t.Cleanup(stop)
-	if !answers(ctx, socket, ended) {
-		stop()
-		t.Fatalf("dockerd does not answer:\n%s", tail(log.String()))
+	log, ok := server.Up(t, func(ctx context.Context) *exec.Cmd {
+		cmd := exec.CommandContext(ctx, dockerd,
+			"--data-root", filepath.Join(dir, "data"), "--exec-root", filepath.Join(dir, "exec"),
+			"--pidfile", filepath.Join(dir, "pid"), "--host", "unix://"+socket,
+			"--bridge=none", "--iptables=false", "--ip-masq=false")
+		// On this signal it ends its containers and its containerd first.
+		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+		cmd.WaitDelay = stopLimit
+		// Should the test be killed, the daemon must not outlive it.
+		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
+		return cmd
+	}, server.OnSocket(t, socket), ping)
+	if !ok {
+		t.Fatalf("dockerd does not answer:\n%s", log)
 	}
 	return "unix://" + socket
-}
-
-// answers waits until the daemon does.
-func answers(ctx context.Context, socket string, ended <-chan struct{}) bool {
-	ctx, cancel := context.WithTimeout(ctx, startLimit)
-	defer cancel()
-	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", socket)
-	}}}
-	defer client.CloseIdleConnections()
-	for {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://daemon/_ping", nil)
-		if err != nil {
-			return false
-		}
-		if resp, err := client.Do(req); err == nil {
-			resp.Body.Close()
-			if resp.StatusCode == http.StatusOK {
-				return true
-			}
-		}
-		select {
-		case <-time.After(20 * time.Millisecond):
-		case <-ended:
-			return false
-		case <-ctx.Done():
-			return false
-		}
-	}
 }
 
 // remove deletes dir and takes away what is still mounted below it.
@@ -122,9 +76,4 @@ func remove(t testing.TB, dir string) {
 	if err := os.RemoveAll(dir); err != nil {
 		t.Error(err)
 	}
-}
-
-func tail(log string) string {
-	const most = 2000
-	return log[max(0, len(log)-most):]
 }

@@ -1,15 +1,14 @@
 package daemon
 
 import (
-	"bytes"
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
 	"testing"
-	"time"
 
 	"inlay/test/debian"
+	"inlay/test/server"
 )
 
 // StartNewer is Start for Docker 26, from Debian trixie. It can load, tag and
@@ -36,36 +35,13 @@ func startInside(t testing.TB, argv ...string) (host string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { remove(t, dir) })
-	cmd := debian.Engines(t).Command(t.Context(), t, map[string]string{dir: "/data"}, argv...)
-	var log bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &log, &log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		cmd.Wait() // how it ended is in its log
-	}()
-	t.Cleanup(func() { end(t, cmd, ended) })
+	root := debian.Engines(t)
 	socket := filepath.Join(dir, "sock")
-	if !answers(t.Context(), socket, ended) {
-		end(t, cmd, ended)
-		t.Fatalf("%q does not answer:\n%s", argv, tail(log.String()))
+	log, ok := server.Up(t, func(ctx context.Context) *exec.Cmd {
+		return root.Command(ctx, t, map[string]string{dir: "/data"}, argv...)
+	}, server.OnSocket(t, socket), ping)
+	if !ok {
+		t.Fatalf("%q does not answer:\n%s", argv, log)
 	}
 	return "unix://" + socket
-}
-
-// end kills an engine with everything in its namespaces.
-func end(t testing.TB, cmd *exec.Cmd, ended <-chan struct{}) {
-	t.Helper()
-	if err := cmd.Process.Signal(syscall.SIGKILL); err != nil {
-		<-ended
-		return
-	}
-	select {
-	case <-ended:
-	case <-time.After(stopLimit):
-		t.Errorf("%q does not end", cmd.Args)
-	}
 }
