@@ -50,7 +50,7 @@ func newAurorabootBuild(env *Env, k extension.Kind) *cobra.Command {
 			o.name, o.source = args[0], args[1]
 			log := &aurorabootLog{env: env, kind: k, debug: debug, path: filepath.Join(o.output, k.FileName(o.name))}
 			log.begin()
-			o.log = log.step
+			o.log = log
 			return runBuild(c.Context(), env, o)
 		},
 	}
@@ -95,6 +95,24 @@ func (l *aurorabootLog) step(s build.Step) {
 	}
 }
 
-func (l *aurorabootLog) print(text string) {
-	fmt.Fprintf(l.env.Stderr, "%s INF %s\n", l.env.Now().UTC().Format(time.RFC3339), printable(text))
+// result tells what the documents' tool kept to itself.
+func (l *aurorabootLog) result(r *build.Result) {
+	l.env.warn(r.Warnings)
+	if r.Signature == "unsigned" {
+		l.env.warn([]string{"the image is unsigned: pass --private-key and --certificate to sign it"})
+	}
+	if !l.debug {
+		return
+	}
+	l.line("DBG", "source="+r.Source.Origin)
+	l.line("DBG", "root hash="+r.RootHash)
+	for _, note := range r.Notes {
+		l.line("DBG", note)
+	}
+}
+
+func (l *aurorabootLog) print(text string) { l.line("INF", text) }
+
+func (l *aurorabootLog) line(level, text string) {
+	fmt.Fprintf(l.env.Stderr, "%s %s %s\n", l.env.Now().UTC().Format(time.RFC3339), level, printable(text))
 }

@@ -33,8 +33,8 @@ type buildOptions struct {
 	deferSigning  bool
 	json          bool
 	quiet         bool
-	// log, if not nil, hears the steps in place of the progress bar.
-	log func(build.Step)
+	// log, if not nil, tells of the build in place of the bar and the result.
+	log *aurorabootLog
 }
 
 func newBuild(env *Env) *cobra.Command {
@@ -58,8 +58,8 @@ func newBuild(env *Env) *cobra.Command {
 			"Of a container image the last layer goes in, unless --layers says otherwise; of",
 			"that, what lies below /usr (sysext) or /etc (confext) and each --include-path.",
 			"",
-			"With SOURCE_DATE_EPOCH set, no file is newer than that, and the same input gives",
-			"the same bytes.",
+			"The same input gives the same bytes. With SOURCE_DATE_EPOCH set, no file is newer",
+			"than that.",
 			"",
 			"Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.",
 		),
@@ -115,7 +115,7 @@ func runBuild(ctx context.Context, env *Env, o buildOptions) error {
 	bar := env.newProgress(o.quiet || o.json || o.log != nil)
 	settings.Step = bar.step
 	if o.log != nil {
-		settings.Step = o.log
+		settings.Step = o.log.step
 	}
 	image, err := source.Open(ctx, settings.Reference, source.Options{
 		Architecture: settings.Architecture.Go,
@@ -135,7 +135,7 @@ func runBuild(ctx context.Context, env *Env, o buildOptions) error {
 		return err
 	}
 	if o.log != nil {
-		env.warn(result.Warnings)
+		o.log.result(result)
 		return nil
 	}
 	if o.json {
