@@ -151,7 +151,7 @@ func (b *builder) settle() {
 		if node.Kind() != tree.Regular {
 			b.label(name, node)
 		}
-		if b.Epoch != nil && node.Kind() == tree.Directory && node.Sec == 0 && node.Nsec == 0 {
+		if b.Epoch != nil && (node.Implied || name == "") {
 			node.Sec, node.Nsec = b.Epoch.Unix(), uint32(b.Epoch.Nanosecond())
 		}
 	}

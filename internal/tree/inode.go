@@ -23,6 +23,7 @@ type Inode struct {
 	Ref          uint64 // the Sink's own name for the content
 	Links        uint32 // names that the tree has for it; 1 for a folder
 	Stored       bool   // the Sink has the content
+	Implied      bool   // a folder that was made because something lies in it
 
 	settled bool    // the content was stored under a name that it has now
 	layer   uint16  // the layer, from 1, that last gave it a name

@@ -35,7 +35,9 @@ func New() *Tree {
 
 // implied makes a folder that no entry names.
 func implied() *Inode {
-	return NewInode(Directory, 0o755)
+	ino := NewInode(Directory, 0o755)
+	ino.Implied = true
+	return ino
 }
 
 // Root returns the root folder.
