@@ -37,13 +37,13 @@ type builder struct {
 	ddi        *ddi.Writer
 	sink       *releaseCatcher
 	tree       *tree.Tree
-	deleted    deletions // by the chosen layers
+	deleted    tree.Mask // by the chosen layers
 	result     *Result
 }
 
 // Run builds the image that o describes from image and returns what it made.
 func Run(ctx context.Context, image *source.Image, o Options) (*Result, error) {
-	b := &builder{Options: o, image: image, fromFolder: o.Reference.Scheme == source.Dir, seed: seedOf(o)}
+	b := &builder{Options: o, image: image, fromFolder: o.Reference.Scheme == source.Dir, seed: seedOf(o), deleted: tree.Mask{}}
 	if err := extension.CheckName(o.Kind, o.Name); err != nil {
 		return nil, err
 	}

@@ -51,14 +51,14 @@ func (b *builder) scanEarlier(ctx context.Context) (LeftOut, error) {
 	seen := map[string]bool{}
 	folders := b.folders()
 	for i := b.result.Source.Layers[0] - 2; i >= 0; i-- {
-		var here deletions
+		here := tree.Mask{}
 		err := b.image.Layers[i].Names(ctx, func(e *tree.Entry) error {
-			here.note(e)
+			here.Delete(e)
 			switch e.Kind {
 			case tree.Directory, tree.Whiteout, tree.Opaque:
 				return nil
 			}
-			if seen[e.Name] || !extension.Within(e.Name, folders) || b.tree.Lookup(e.Name) != nil || b.deleted.hides(e.Name) {
+			if seen[e.Name] || !extension.Within(e.Name, folders) || b.tree.Lookup(e.Name) != nil || b.deleted.Hides(e.Name) {
 				return nil
 			}
 			if len(seen) == maxScanned {
@@ -75,7 +75,7 @@ func (b *builder) scanEarlier(ctx context.Context) (LeftOut, error) {
 			return LeftOut{}, err
 		}
 		// Deletions act on the layers below their own.
-		b.deleted.join(here)
+		b.deleted.Join(here)
 	}
 	return missing, nil
 }

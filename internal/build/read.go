@@ -26,7 +26,7 @@ func (b *builder) read(ctx context.Context) error {
 	var layers []tree.Layer
 	for i, layer := range chosen {
 		b.result.Source.Layers = append(b.result.Source.Layers, first+i)
-		layers = append(layers, watched{layer, &b.deleted})
+		layers = append(layers, watched{layer, b.deleted})
 	}
 	b.step(StepRead)
 	folders := b.folders()

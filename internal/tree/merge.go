@@ -56,7 +56,7 @@ func Merge(ctx context.Context, layers []Layer, o Options, s Sink) (*Tree, Repor
 	if o.Keep == nil {
 		o.Keep = func(string) bool { return true }
 	}
-	m := &merge{options: o, sink: s, masks: mask{}, records: make([]records, len(layers))}
+	m := &merge{options: o, sink: s, masks: Mask{}, records: make([]records, len(layers))}
 	for i, l := range slices.Backward(layers) {
 		if err := m.read(ctx, l, &m.records[i]); err != nil {
 			return nil, m.report, fmt.Errorf("reading layer %q: %w", l.Name(), err)
@@ -87,7 +87,7 @@ type merge struct {
 	options Options
 	sink    Sink
 	report  Report
-	masks   mask // what the layers read so far hide of those still to come
+	masks   Mask // what the layers read so far hide of those still to come
 	records []records
 	xattrs  interned
 	memory  int64 // see maxMemory
@@ -142,7 +142,7 @@ func (m *merge) read(ctx context.Context, l Layer, to *records) error {
 		}
 		rec := record{name: strings.Clone(e.Name), ino: ino}
 		to.add(rec)
-		if e.Kind != Regular || !m.options.Keep(e.Name) || m.masks.hides(e.Name) {
+		if e.Kind != Regular || !m.options.Keep(e.Name) || m.masks.Hides(e.Name) {
 			return nil
 		}
 		return m.store(rec.name, ino, r)

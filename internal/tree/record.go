@@ -61,51 +61,6 @@ func (r *records) all() iter.Seq[record] {
 	}
 }
 
-// mask says what upper layers hide by name. It knows nothing of symbolic links,
-// so it may err in both directions, which costs room or a second reading; what
-// counts is applied later.
-type mask map[string]masking
-
-type masking uint8
-
-const (
-	masksFile  masking = 1 << iota // a file of this name in a lower layer
-	masksBelow                     // whatever lies below this name in a lower layer
-)
-
-func (m mask) add(r *records) {
-	for rec := range r.all() {
-		if rec.ino != nil && rec.ino.dir != nil {
-			m[rec.name] |= masksFile
-		} else {
-			m[rec.name] |= masksFile | masksBelow
-		}
-	}
-	for _, h := range r.hides {
-		if h.opaque {
-			m[h.name] |= masksBelow
-		} else {
-			m[h.name] |= masksFile | masksBelow
-		}
-	}
-}
-
-// hides reports whether the file name of a lower layer is hidden.
-func (m mask) hides(name string) bool {
-	if len(m) == 0 {
-		return false
-	}
-	if m[name]&masksFile != 0 || m[""]&masksBelow != 0 {
-		return true
-	}
-	for i := range len(name) {
-		if name[i] == '/' && m[name[:i]]&masksBelow != 0 {
-			return true
-		}
-	}
-	return false
-}
-
 // interned keeps one copy of each list of extended attributes: on a labelled
 // system thousands of files have the same.
 type interned map[string][]Xattr
