@@ -142,7 +142,7 @@ func (b *builder) finish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.result.RootHash = hex.EncodeToString(root[:])
+	b.result.RootHash = string(ddi.SignedText(root))
 	signature, err := b.sign(root)
 	if err != nil {
 		return err
@@ -172,14 +172,14 @@ func (b *builder) sign(root ddi.RootHash) (*ddi.Signature, error) {
 		return nil, nil
 	}
 	certificate := b.Signer.Certificate
-	pkcs7, err := cms.Sign([]byte(b.result.RootHash), certificate, b.Signer.Signer)
+	pkcs7, err := cms.Sign(ddi.SignedText(root), certificate, b.Signer.Signer)
 	if err != nil {
 		return nil, err
 	}
-	fingerprint := sha256.Sum256(certificate.Raw)
+	signature := ddi.NewSignature(root, certificate, pkcs7)
 	b.result.Signature = "signed"
-	b.result.Signer = &Signer{Subject: certificate.Subject.String(), Fingerprint: hex.EncodeToString(fingerprint[:])}
-	return &ddi.Signature{RootHash: root, Fingerprint: fingerprint, PKCS7: pkcs7}, nil
+	b.result.Signer = &Signer{Subject: certificate.Subject.String(), Fingerprint: hex.EncodeToString(signature.Fingerprint[:])}
+	return signature, nil
 }
 
 func digest(r io.ReaderAt, size int64) (string, error) {

@@ -2,6 +2,7 @@ package build
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"inlay/internal/hint"
@@ -43,7 +44,7 @@ func (b *builder) count(node *tree.Inode) {
 		if node.Mode&0o6000 != 0 {
 			c.Setuid++
 		}
-		if hasAttribute(node, "security.capability") {
+		if slices.ContainsFunc(node.Xattrs, func(x tree.Xattr) bool { return x.Name == "security.capability" }) {
 			c.Capabilities++
 		}
 	case tree.Directory:
@@ -124,13 +125,4 @@ func (b *builder) privileged() {
 		return
 	}
 	b.note("%s", text)
-}
-
-func hasAttribute(node *tree.Inode, name string) bool {
-	for _, x := range node.Xattrs {
-		if x.Name == name {
-			return true
-		}
-	}
-	return false
 }

@@ -82,15 +82,17 @@ func (o *Options) step(s Step) {
 	}
 }
 
-// Wants says whether the file name matters to the image: it lies in one of
-// the folders that are packed, or above one.
-func (o *Options) Wants(name string) bool {
+// Wanted returns what says whether a file's name matters to the image: it lies
+// in one of the folders that are packed, or above one.
+func (o *Options) Wanted() func(name string) bool {
 	folders := o.folders()
-	return name == "" || extension.Within(name, folders) ||
-		slices.ContainsFunc(folders, func(f string) bool { return strings.HasPrefix(f, name+"/") })
+	return func(name string) bool {
+		return name == "" || extension.Within(name, folders) ||
+			slices.ContainsFunc(folders, func(f string) bool { return strings.HasPrefix(f, name+"/") })
+	}
 }
 
 // folders are the top folders that go into the image.
 func (o *Options) folders() []string {
-	return append(append([]string(nil), o.Kind.Hierarchies...), o.IncludePaths...)
+	return slices.Concat(o.Kind.Hierarchies, o.IncludePaths)
 }

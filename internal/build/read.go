@@ -79,9 +79,7 @@ func (b *builder) complete(ctx context.Context) error {
 	if err := b.writeRelease(release); err != nil {
 		return err
 	}
-	for _, f := range release.Fields() {
-		b.result.Release = append(b.result.Release, f.Key+"="+f.Value)
-	}
+	b.result.Release = release.Lines()
 	b.settle()
 	return b.inspectTree()
 }
@@ -89,8 +87,9 @@ func (b *builder) complete(ctx context.Context) error {
 // leaveOut prunes what lies outside the folders of the image.
 func (b *builder) leaveOut() {
 	var out []string
+	wanted := b.Wanted()
 	for name, node := range b.tree.All() {
-		if b.Wants(name) {
+		if wanted(name) {
 			continue
 		}
 		if node.Kind() != tree.Directory {
@@ -151,18 +150,23 @@ func (b *builder) settle() {
 		if node.Kind() != tree.Regular {
 			b.label(name, node)
 		}
-		if b.Epoch != nil && (node.Implied || name == "") {
-			node.Sec, node.Nsec = b.Epoch.Unix(), uint32(b.Epoch.Nanosecond())
+		if node.Implied || name == "" {
+			b.stamp(node)
 		}
+	}
+}
+
+// stamp gives what was made here the build time.
+func (b *builder) stamp(node *tree.Inode) {
+	if b.Epoch != nil {
+		node.Sec, node.Nsec = b.Epoch.Unix(), uint32(b.Epoch.Nanosecond())
 	}
 }
 
 // addFile puts a file that the build makes into the image.
 func (b *builder) addFile(name string, text []byte) error {
 	node := tree.NewInode(tree.Regular, 0o644)
-	if b.Epoch != nil {
-		node.Sec, node.Nsec = b.Epoch.Unix(), uint32(b.Epoch.Nanosecond())
-	}
+	b.stamp(node)
 	b.label(name, node)
 	if err := b.tree.Insert(name, node); err != nil {
 		return err

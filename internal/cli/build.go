@@ -124,7 +124,7 @@ func runBuild(ctx context.Context, env *Env, o buildOptions) error {
 		DockerHost:   env.Getenv("DOCKER_HOST"),
 		SpoolDir:     o.output,
 		Progress:     bar.bytes,
-		Wanted:       settings.Wants,
+		Wanted:       settings.Wanted(),
 	})
 	if err != nil {
 		return err

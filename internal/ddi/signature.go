@@ -2,6 +2,8 @@ package ddi
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -29,6 +31,16 @@ type Signature struct {
 	// zero where the image doesn't tell; nothing may be concluded from it.
 	Fingerprint [32]byte
 	PKCS7       []byte // DER
+}
+
+// SignedText returns what a signature of root is made over: its hexadecimal
+// digits, without a newline.
+func SignedText(root RootHash) []byte { return hex.AppendEncode(nil, root[:]) }
+
+// NewSignature returns the signature pkcs7 of root as the holder of
+// certificate made it. It checks nothing.
+func NewSignature(root RootHash, certificate *x509.Certificate, pkcs7 []byte) *Signature {
+	return &Signature{RootHash: root, Fingerprint: sha256.Sum256(certificate.Raw), PKCS7: pkcs7}
 }
 
 // signatureText is the JSON form. The order of the keys is systemd-repart's.

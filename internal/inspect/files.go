@@ -114,14 +114,10 @@ func (r *Report) setRelease(k extension.Kind, text []byte) {
 		r.unread("release file", err)
 		return
 	}
-	var lines []string
-	for _, f := range parsed.Fields() {
-		lines = append(lines, f.Key+"="+f.Value)
-	}
 	if k.Configuration {
-		r.ConfextRelease = lines
+		r.ConfextRelease = parsed.Lines()
 	} else {
-		r.SysextRelease = lines
+		r.SysextRelease = parsed.Lines()
 	}
 }
 

@@ -82,6 +82,16 @@ func (r *Release) Set(key, value string) {
 // Fields returns the assignments in their order.
 func (r *Release) Fields() []Field { return append([]Field(nil), r.fields...) }
 
+// Lines returns the assignments as KEY=VALUE, the values without quotes: for
+// reading, not for a file.
+func (r *Release) Lines() []string {
+	var lines []string
+	for _, f := range r.fields {
+		lines = append(lines, f.Key+"="+f.Value)
+	}
+	return lines
+}
+
 // Format returns the text of a file that Parse reads back as r, values
 // quoted only where they need it.
 func (r *Release) Format() []byte {

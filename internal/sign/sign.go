@@ -6,7 +6,6 @@ package sign
 
 import (
 	"context"
-	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
 	"errors"
@@ -63,7 +62,7 @@ func Text(path string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("reading %q: %w", path, err)
 	}
-	return hex.EncodeToString(root[:]), nil
+	return string(ddi.SignedText(root)), nil
 }
 
 // Run signs the image at path.
@@ -88,7 +87,7 @@ func Run(ctx context.Context, path string, o Options) (*Result, error) {
 		return nil, err
 	}
 	result := &Result{
-		Path: path, RootHash: hex.EncodeToString(root[:]), InPlace: true,
+		Path: path, RootHash: string(ddi.SignedText(root)), InPlace: true,
 		Subject: certificate.Subject.String(), Fingerprint: hex.EncodeToString(signature.Fingerprint[:]),
 	}
 	result.Size, err = ddi.Attach(f, size, signature)
@@ -145,7 +144,7 @@ func rootHash(f *os.File) (root ddi.RootHash, size int64, err error) {
 
 // signature returns the signature to attach, which is known to verify.
 func signature(root ddi.RootHash, o Options) (*ddi.Signature, *x509.Certificate, error) {
-	text := []byte(hex.EncodeToString(root[:]))
+	text := ddi.SignedText(root)
 	certificate, pkcs7 := o.Certificate, o.PKCS7
 	if o.Signer != nil {
 		certificate = o.Signer.Certificate
@@ -161,7 +160,7 @@ func signature(root ddi.RootHash, o Options) (*ddi.Signature, *x509.Certificate,
 	if err := parsed.Verify(text, certificate); err != nil {
 		return nil, nil, hint.Wrap(err, "sign the text that \"inlay sign IMAGE --print-text\" prints, without a newline, with this certificate's key")
 	}
-	return &ddi.Signature{RootHash: root, Fingerprint: sha256.Sum256(certificate.Raw), PKCS7: pkcs7}, certificate, nil
+	return ddi.NewSignature(root, certificate, pkcs7), certificate, nil
 }
 
 // copyPiece is how much is copied before looking whether to stop, in bytes.
