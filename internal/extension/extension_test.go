@@ -36,20 +36,26 @@ func TestCheckName(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			err := extension.CheckName(extension.Sysext(), c.name)
-			if c.reason == "" {
-				if err != nil {
-					t.Errorf("refused: %v", err)
-				}
-				return
-			}
-			if err == nil || !strings.Contains(err.Error(), c.reason) {
-				t.Fatalf("got %v, want an error with %q", err, c.reason)
-			}
-			if advice := strings.Join(hint.Of(err), " "); !strings.Contains(advice, c.advice) {
-				t.Errorf("hint %q lacks %q", advice, c.advice)
-			}
+			wantRefusal(t, extension.CheckName(extension.Sysext(), c.name), c.reason, c.advice)
 		})
+	}
+}
+
+// wantRefusal wants an error that gives the reason and a hint that gives the
+// advice, or no error if there is no reason.
+func wantRefusal(t *testing.T, err error, reason, advice string) {
+	t.Helper()
+	if reason == "" {
+		if err != nil {
+			t.Errorf("refused: %v", err)
+		}
+		return
+	}
+	if err == nil || !strings.Contains(err.Error(), reason) {
+		t.Fatalf("got %v, want an error with %q", err, reason)
+	}
+	if hints := strings.Join(hint.Of(err), " "); !strings.Contains(hints, advice) {
+		t.Errorf("hint %q lacks %q", hints, advice)
 	}
 }
 
@@ -80,19 +86,7 @@ func TestCheckRelease(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			err = extension.CheckRelease(extension.Sysext(), amd64, r)
-			if c.reason == "" {
-				if err != nil {
-					t.Errorf("refused: %v", err)
-				}
-				return
-			}
-			if err == nil || !strings.Contains(err.Error(), c.reason) {
-				t.Fatalf("got %v, want an error with %q", err, c.reason)
-			}
-			if advice := strings.Join(hint.Of(err), " "); !strings.Contains(advice, c.advice) {
-				t.Errorf("hint %q lacks %q", advice, c.advice)
-			}
+			wantRefusal(t, extension.CheckRelease(extension.Sysext(), amd64, r), c.reason, c.advice)
 		})
 	}
 }

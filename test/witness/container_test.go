@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"inlay/test/need"
+	"inlay/test/sfdisk"
 )
 
 // TestDocumentsCommandLine runs the documents' line to the letter: our own
@@ -50,9 +51,8 @@ func TestDocumentsCommandLine(t *testing.T) {
 	wantTree(t, snapshot(t, e.lastLayer(t, "sysext")), judge(t, built), "usr/lib/extension-release.d/extension-release.grype")
 }
 
-// rootHash is what sfdisk's partition UUIDs state.
+// rootHash is what the partitions' UUIDs state.
 func rootHash(t *testing.T, path string) string {
 	t.Helper()
-	parts := partitions(t, path)
-	return strings.ToLower(strings.ReplaceAll(parts[0].UUID+parts[1].UUID, "-", ""))
+	return sfdisk.RootHash(sfdisk.Partitions(t, path))
 }

@@ -6,30 +6,19 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 
 	"inlay/test/debian"
 	"inlay/test/need"
+	"inlay/test/sfdisk"
 )
-
-// partition is what sfdisk says of one.
-type partition struct {
-	Start int64  `json:"start"`
-	Size  int64  `json:"size"`
-	UUID  string `json:"uuid"`
-	Name  string `json:"name"`
-}
 
 // judge has every outside tool look at a signed image and returns the tree
 // that the kernel shows of it.
 func judge(t *testing.T, built image) map[string]string {
 	t.Helper()
-	parts := partitions(t, built.Path)
-	if len(parts) != 3 {
-		t.Fatalf("sfdisk sees %d partitions, want 3", len(parts))
-	}
+	parts := sfdisk.Partitions(t, built.Path)
 	folder := t.TempDir()
 	fileSystem := cut(t, built.Path, parts[0], folder)
 	hashTree := cut(t, built.Path, parts[1], folder)
@@ -71,33 +60,13 @@ func checkFileSystem(t *testing.T, fileSystem, folder string) string {
 	return "erofs"
 }
 
-func partitions(t *testing.T, path string) []partition {
-	t.Helper()
-	text := command(t, nil, need.Tool(t, "sfdisk", "fdisk"), "--json", path)
-	var table struct {
-		PartitionTable struct {
-			SectorSize int64       `json:"sectorsize"`
-			Partitions []partition `json:"partitions"`
-		} `json:"partitiontable"`
-	}
-	if err := json.Unmarshal([]byte(text), &table); err != nil {
-		t.Fatal(err)
-	}
-	for i := range table.PartitionTable.Partitions {
-		table.PartitionTable.Partitions[i].Start *= table.PartitionTable.SectorSize
-		table.PartitionTable.Partitions[i].Size *= table.PartitionTable.SectorSize
-	}
-	return table.PartitionTable.Partitions
-}
-
 // cut copies a partition into a file of its own, for tools that know no
 // partitions.
-func cut(t *testing.T, path string, p partition, folder string) string {
+func cut(t *testing.T, image string, p sfdisk.Partition, folder string) string {
 	t.Helper()
-	out := filepath.Join(folder, p.Name)
-	command(t, nil, "dd", "if="+path, "of="+out, "bs=4096", "status=none",
-		"skip="+strconv.FormatInt(p.Start/4096, 10), "count="+strconv.FormatInt(p.Size/4096, 10))
-	return out
+	path := filepath.Join(folder, p.Name)
+	sfdisk.Cut(t, image, p, path)
+	return path
 }
 
 func opensslVerifies(t *testing.T, built image, partition, folder string) {

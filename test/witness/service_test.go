@@ -10,6 +10,7 @@ import (
 
 	"inlay/test/debian"
 	"inlay/test/need"
+	"inlay/test/sfdisk"
 )
 
 // serviceUnit is a unit as upstreams ship it: for the start at boot it relies on
@@ -105,7 +106,7 @@ func TestEnabledService(t *testing.T) {
 func unpack(t *testing.T, built image) string {
 	t.Helper()
 	folder := t.TempDir()
-	fileSystem := cut(t, built.Path, partitions(t, built.Path)[0], folder)
+	fileSystem := cut(t, built.Path, sfdisk.Partitions(t, built.Path)[0], folder)
 	at, out := filepath.Join(folder, "mount"), filepath.Join(folder, "out")
 	for _, made := range []string{at, out} {
 		if err := os.Mkdir(made, 0o755); err != nil {
