@@ -11,6 +11,7 @@ import (
 
 	"inlay/internal/ddi"
 	"inlay/internal/gpt"
+	"inlay/internal/guid"
 	"inlay/internal/verity"
 )
 
@@ -115,7 +116,7 @@ func TestOpenRefuses(t *testing.T) {
 
 func TestOpenLess(t *testing.T) {
 	t.Parallel()
-	generic, err := gpt.ParseGUID("0fc63daf-8483-4772-8e79-3d69d8477de4")
+	generic, err := guid.Parse("0fc63daf-8483-4772-8e79-3d69d8477de4")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -96,7 +96,7 @@ func encodeEntries(parts []Partition, first, last uint64) ([]byte, error) {
 			return nil, fmt.Errorf("label %q of partition %d is longer than %d UTF-16 units", p.Label, p.Number, labelUnits)
 		}
 		e := array[(p.Number-1)*entrySize:][:entrySize]
-		kind, guid := p.Type.swapped(), p.GUID.swapped()
+		kind, guid := p.Type.Swapped(), p.GUID.Swapped()
 		copy(e[0:], kind[:])
 		copy(e[16:], guid[:])
 		binary.LittleEndian.PutUint64(e[32:], p.First)
@@ -126,7 +126,7 @@ func (h header) encode(b []byte) {
 	le.PutUint64(b[32:], h.other)
 	le.PutUint64(b[40:], h.first)
 	le.PutUint64(b[48:], h.last)
-	disk := h.disk.swapped()
+	disk := h.disk.Swapped()
 	copy(b[56:], disk[:])
 	le.PutUint64(b[72:], h.entries)
 	le.PutUint32(b[80:], h.count)

@@ -224,7 +224,7 @@ func parseHeader(b []byte) (header, error) {
 	h := header{
 		own: le.Uint64(b[24:]), other: le.Uint64(b[32:]),
 		first: le.Uint64(b[40:]), last: le.Uint64(b[48:]),
-		disk:    GUID(b[56:72]).swapped(),
+		disk:    GUID(b[56:72]).Swapped(),
 		entries: le.Uint64(b[72:]),
 		count:   le.Uint32(b[80:]), arrayCRC: le.Uint32(b[88:]),
 	}
@@ -240,8 +240,8 @@ func parseHeader(b []byte) (header, error) {
 func parseEntry(e []byte) (p Partition, used bool) {
 	le := binary.LittleEndian
 	p = Partition{
-		Type:       GUID(e[0:16]).swapped(),
-		GUID:       GUID(e[16:32]).swapped(),
+		Type:       GUID(e[0:16]).Swapped(),
+		GUID:       GUID(e[16:32]).Swapped(),
 		First:      le.Uint64(e[32:]),
 		Last:       le.Uint64(e[40:]),
 		Attributes: le.Uint64(e[48:]),

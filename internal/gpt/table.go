@@ -14,6 +14,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"inlay/internal/guid"
 )
 
 const (
@@ -40,6 +42,9 @@ const (
 	// NoAuto hides the partition from automatic discovery.
 	NoAuto uint64 = 1 << 63
 )
+
+// GUID is the identifier of a disk, of a partition or of a type of partition.
+type GUID = guid.GUID
 
 // ErrNoTable is what Parse returns for a file without any sign of a partition
 // table, for example a naked file system.

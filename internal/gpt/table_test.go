@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"inlay/internal/gpt"
+	"inlay/internal/guid"
 )
 
 func TestWriteParse(t *testing.T) {
@@ -84,12 +85,12 @@ func TestEncodeRefuses(t *testing.T) {
 func TestGUID(t *testing.T) {
 	t.Parallel()
 	const text = "4f68bce3-e8cd-4db1-96e7-fbcaf984b709"
-	g, err := gpt.ParseGUID(strings.ToUpper(text))
+	g, err := guid.Parse(strings.ToUpper(text))
 	if err != nil || g.String() != text || g[0] != 0x4f || g[15] != 0x09 {
 		t.Errorf("got %s, %v", g, err)
 	}
 	for _, bad := range []string{"", text[1:], text + "0", "4f68bce3e8cd-4db1-96e7-fbcaf984b709-", "4f68bce3-e8cd-4db1-96e7-fbcaf984b70g", strings.ReplaceAll(text, "-", "0")} {
-		if _, err := gpt.ParseGUID(bad); err == nil {
+		if _, err := guid.Parse(bad); err == nil {
 			t.Errorf("%q is taken for a GUID", bad)
 		}
 	}

@@ -1,6 +1,10 @@
 package gpt
 
-import "slices"
+import (
+	"slices"
+
+	"inlay/internal/guid"
+)
 
 // Role is what a partition is to the file system of its designator.
 type Role int
@@ -60,7 +64,7 @@ func Lookup(g GUID) (Discoverable, bool) {
 func TypeOf(d Discoverable) (GUID, bool) {
 	for _, r := range typesOf(d.Designator) {
 		if r.architecture == d.Architecture && d.Role >= Data && d.Role <= Signature {
-			g, err := ParseGUID(r.types[d.Role])
+			g, err := guid.Parse(r.types[d.Role])
 			return g, err == nil
 		}
 	}

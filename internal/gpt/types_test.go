@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"inlay/internal/gpt"
+	"inlay/internal/guid"
 	"inlay/test/need"
 )
 
@@ -19,7 +20,7 @@ func TestLookup(t *testing.T) {
 		"ee2b9983-21e8-4153-86d9-b6901a54d1ce": {gpt.Usr, gpt.Verity, "ppc64-le"},
 		"3f324816-667b-46ae-86ee-9b0c0c6c11b4": {gpt.Usr, gpt.Signature, "s390x"},
 	} {
-		g, err := gpt.ParseGUID(text)
+		g, err := guid.Parse(text)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -56,7 +57,7 @@ func TestTypesAgainstSystemd(t *testing.T) {
 		if len(fields) != 2 {
 			continue
 		}
-		g, err := gpt.ParseGUID(fields[1])
+		g, err := guid.Parse(fields[1])
 		if err != nil {
 			continue
 		}

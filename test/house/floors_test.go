@@ -23,15 +23,16 @@ const (
 // DESIGN.md: names may stand here before their package does.
 func floors() map[string]floor {
 	return map[string]floor{
-		"hint": ground,
+		"hint": ground, "guid": ground,
 
-		"ddi": format, "gpt": format, "erofs": format, "verity": format, "cms": format,
+		"ddi": format, "gpt": format, "erofs": format, "squashfs": format, "ext4": format, "verity": format, "cms": format,
 		"efi": format, "pe": format, "osrelease": format, "selinux": format, "version": format,
 
 		"extension": domain, "source": domain, "stage": domain, "tree": domain, "keys": domain, "trust": domain,
+		"verify": domain, "content": domain,
 		"store": domain, "fetch": domain, "bootstate": domain, "config": domain,
 
-		"build": service, "inspect": service, "sign": service, "node": service, "layer": service, "boot": service,
+		"build": service, "inspect": service, "sign": service, "diff": service, "node": service, "layer": service, "boot": service,
 		"media": service, "bundle": service,
 
 		"cli": face,

@@ -1,12 +1,14 @@
-package gpt
+// Package guid holds the GUIDs of UEFI (UEFI 2.10, appendix A), which partition
+// tables and firmware variables share.
+package guid
 
 import (
 	"encoding/hex"
 	"fmt"
 )
 
-// GUID is a GUID in the byte order of its text. Tables on disk keep the first
-// three fields in little-endian order; only this package sees that.
+// GUID is a GUID in the byte order of its text. Tables and
+// variables keep the first three fields in little-endian order: see Swapped.
 type GUID [16]byte
 
 // String returns the 36 characters of g in lower case.
@@ -24,8 +26,8 @@ func (g GUID) String() string {
 	return string(text[:])
 }
 
-// ParseGUID reads the form with four dashes, in either case.
-func ParseGUID(s string) (GUID, error) {
+// Parse reads the form with four dashes, in either case.
+func Parse(s string) (GUID, error) {
 	var g GUID
 	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
 		return GUID{}, fmt.Errorf("parsing GUID %q: want 8-4-4-4-12 hexadecimal digits", s)
@@ -36,8 +38,8 @@ func ParseGUID(s string) (GUID, error) {
 	return g, nil
 }
 
-// swapped turns the order of the text into that on disk, and back.
-func (g GUID) swapped() GUID {
+// Swapped turns the order of the text into that on disk, and back.
+func (g GUID) Swapped() GUID {
 	g[0], g[1], g[2], g[3] = g[3], g[2], g[1], g[0]
 	g[4], g[5] = g[5], g[4]
 	g[6], g[7] = g[7], g[6]
