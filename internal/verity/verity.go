@@ -1,4 +1,4 @@
-// Package verity makes dm-verity hash partitions as cryptsetup and
+// Package verity makes and checks dm-verity hash partitions as cryptsetup and
 // systemd-repart do: superblock version 1, hash type 1, SHA-256, data and hash
 // blocks of 4096 bytes (kernel documentation, admin-guide/device-mapper/verity;
 // cryptsetup's lib/verity for the superblock).
