@@ -1,39 +1,13 @@
 package verity
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 	"io"
-	"slices"
-	"sync"
 )
 
-const (
-	// maxLevels is the height of a tree over maxDataBlocks.
-	maxLevels = 6
-	// pieceBlocks is how many blocks are read and hashed in one go: 128 KiB,
-	// which is still in the processor's cache when it is hashed.
-	pieceBlocks = 32
-	// cachedHashes and cachedData are the blocks that a Reader keeps: 3 MiB of
-	// hash blocks, which vouch for 384 MiB of data, and 1 MiB of data.
-	cachedHashes = 768
-	cachedData   = 256
-)
-
-// BlockError says which block is not the one that the root hash vouches for.
-// Hash blocks below a wrong one, and their data, were not looked at.
-type BlockError struct {
-	Level int    // 0 for data, 1 for the hash blocks over the data, and so on
-	Block uint64 // counted from the first one of its level
-}
-
-func (e *BlockError) Error() string {
-	if e.Level == 0 {
-		return fmt.Sprintf("data block %d is not what the hash tree says", e.Block)
-	}
-	return fmt.Sprintf("hash block %d of level %d is not what the level above it says", e.Block, e.Level)
-}
+// cachedData is how many data blocks a Reader keeps, 1 MiB, for those who read
+// a block bit by bit.
+const cachedData = 256
 
 // Reader reads data that a hash tree covers. It gives out no byte whose block
 // was not checked, in memory, against a chain of hash blocks up to the root
@@ -41,23 +15,11 @@ func (e *BlockError) Error() string {
 // meanwhile. Reading fails with a *BlockError, or with what the device said.
 // Its memory is bounded, and it may be used by several goroutines.
 type Reader struct {
-	data, hash io.ReaderAt
-	salt       []byte
-	root       [DigestSize]byte
-	size       int64
-	height     int                   // levels of hash blocks
-	start      [maxLevels + 1]uint64 // the first block of each level, in the hash area
-	loading    [maxLevels + 1]sync.Mutex
-	hashes     cache     // by block of the hash area
-	blocks     cache     // of data, for those who read less than a block
-	scratch    sync.Pool // of *scratch
-	err        error     // why s is none
-}
-
-// scratch is what checking takes.
-type scratch struct {
-	hasher  hasher
-	digests [pieceBlocks * DigestSize]byte
+	data   io.ReaderAt
+	size   int64
+	chain  *chain
+	blocks cache // of data
+	err    error // of every read
 }
 
 // NewReader returns a Reader of the s.DataBlocks first blocks of data, whose
@@ -65,28 +27,10 @@ type scratch struct {
 // root hash. All of s is the caller's word: of hash, only the tree is read. A
 // superblock that ParseSuperblock would not return is an error of every read.
 func NewReader(s Superblock, root [DigestSize]byte, data, hash io.ReaderAt) *Reader {
-	r := &Reader{
-		data: data, hash: hash, salt: slices.Clone(s.Salt), root: root,
-		hashes: newCache(cachedHashes), blocks: newCache(cachedData),
+	if err := s.check(); err != nil {
+		return &Reader{err: err}
 	}
-	if r.err = s.check(); r.err != nil {
-		return r
-	}
-	r.size = int64(s.DataBlocks) * BlockSize
-	var counts []uint64
-	for n := s.DataBlocks; n > 1; {
-		n = (n + perBlock - 1) / perBlock
-		counts = append(counts, n)
-	}
-	r.height = len(counts)
-	next := uint64(1) // behind the superblock
-	for level, count := range slices.Backward(counts) {
-		r.start[level+1] = next
-		next += count
-	}
-	paired := pairFits()
-	r.scratch.New = func() any { return &scratch{hasher: newHasher(r.salt, paired)} }
-	return r
+	return &Reader{data: data, size: int64(s.DataBlocks) * BlockSize, chain: newChain(s, root, hash), blocks: newCache(cachedData)}
 }
 
 // check says what is wrong with a superblock that was not parsed.
@@ -166,13 +110,13 @@ func (r *Reader) block(i uint64) ([]byte, error) {
 // fill reads whole data blocks, which one hash block vouches for, and returns
 // how many bytes of p were read and found right before the first that was not.
 func (r *Reader) fill(p []byte, first uint64) (int, error) {
-	want, err := r.digests(0, first)
+	want, err := r.chain.digests(0, first)
 	if err != nil {
 		return 0, err
 	}
 	off := int64(first) * BlockSize
 	n, readErr := readFull(r.data, p, off)
-	good := r.compare(want, p[:n-n%BlockSize])
+	good := r.chain.compare(want, p[:n-n%BlockSize])
 	if good < n/BlockSize {
 		return good * BlockSize, &BlockError{Level: 0, Block: first + uint64(good)}
 	}
@@ -180,78 +124,4 @@ func (r *Reader) fill(p []byte, first uint64) (int, error) {
 		return good * BlockSize, fmt.Errorf("reading data at byte %d: %w", off+int64(n), readErr)
 	}
 	return len(p), nil
-}
-
-// digests returns the digest of block i of a level, and those behind it which
-// are in the same hash block. It is not to be written to.
-func (r *Reader) digests(level int, i uint64) ([]byte, error) {
-	if level == r.height {
-		return r.root[:], nil
-	}
-	b, err := r.hashBlock(level+1, i/perBlock)
-	if err != nil {
-		return nil, err
-	}
-	return b[i%perBlock*DigestSize:], nil
-}
-
-// hashBlock returns block i of a level of the tree, checked.
-func (r *Reader) hashBlock(level int, i uint64) ([]byte, error) {
-	at := r.start[level] + i
-	if b := r.hashes.get(at); b != nil {
-		return b, nil
-	}
-	if level > 1 {
-		// Many need it at once. Whoever holds this waits for higher levels only.
-		r.loading[level].Lock()
-		defer r.loading[level].Unlock()
-		if b := r.hashes.get(at); b != nil {
-			return b, nil
-		}
-	}
-	want, err := r.digests(level, i)
-	if err != nil {
-		return nil, err
-	}
-	b, off := make([]byte, BlockSize), int64(at)*BlockSize
-	if n, err := readFull(r.hash, b, off); err != nil {
-		return nil, fmt.Errorf("reading hash tree at byte %d: %w", off+int64(n), err)
-	}
-	if r.compare(want, b) == 0 {
-		return nil, &BlockError{Level: level, Block: i}
-	}
-	r.hashes.put(at, b)
-	return b, nil
-}
-
-// compare returns how many blocks have the digests that are wanted of them
-// before the first that has another.
-func (r *Reader) compare(want, blocks []byte) int {
-	s, ok := r.scratch.Get().(*scratch)
-	if !ok {
-		return 0
-	}
-	defer r.scratch.Put(s)
-	count := len(blocks) / BlockSize
-	got := s.digests[:count*DigestSize]
-	s.hasher.sums(got, blocks)
-	for i := range count {
-		if !bytes.Equal(got[i*DigestSize:][:DigestSize], want[i*DigestSize:][:DigestSize]) {
-			return i
-		}
-	}
-	return count
-}
-
-// readFull reads all of p. Where the device ends too early, the error is
-// io.ErrUnexpectedEOF.
-func readFull(from io.ReaderAt, p []byte, off int64) (int, error) {
-	n, err := from.ReadAt(p, off)
-	if n == len(p) {
-		return n, nil
-	}
-	if err == nil || errors.Is(err, io.EOF) {
-		err = io.ErrUnexpectedEOF
-	}
-	return n, err
 }

@@ -2,7 +2,6 @@ package verity
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"runtime"
@@ -47,14 +46,13 @@ func Verify(ctx context.Context, s Superblock, root [DigestSize]byte, data, hash
 		busy.Go(func() { w.work(ctx) })
 	}
 	busy.Wait()
-	if w.err != nil && !w.cut {
+	switch {
+	case w.cut != nil:
+		return fmt.Errorf("verifying by hash tree: %w", w.cut)
+	case w.err != nil:
 		return w.err
-	}
-	if err := context.Cause(ctx); w.cut && err != nil {
-		return fmt.Errorf("verifying by hash tree: %w", err)
-	}
-	if w.right != s.DataBlocks {
-		return errors.New("verifying by hash tree: not all of it was read")
+	case w.right != s.DataBlocks: // whatever the workers thought they did
+		return fmt.Errorf("verifying by hash tree: %d of %d blocks were checked", w.right, s.DataBlocks)
 	}
 	return nil
 }
@@ -70,7 +68,7 @@ type walk struct {
 	right uint64     // blocks found right
 	err   error      // the first one in the order of the data,
 	at    uint64     // in the unit that begins with this block
-	cut   bool       // somebody stopped because he was told to
+	cut   error      // why it was given up
 }
 
 // work takes units until there are none, or one was wrong: whoever has one
@@ -82,8 +80,8 @@ func (w *walk) work(ctx context.Context) {
 		if first == end {
 			return
 		}
-		if ctx.Err() != nil {
-			w.stop()
+		if err := ctx.Err(); err != nil {
+			w.stop(err)
 			return
 		}
 		for i := first; i < end; i += pieceBlocks {
@@ -101,7 +99,7 @@ func (w *walk) work(ctx context.Context) {
 func (w *walk) take() (first, end uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.err != nil || w.cut {
+	if w.err != nil || w.cut != nil {
 		return 0, 0
 	}
 	first = w.next
@@ -126,8 +124,8 @@ func (w *walk) fail(first uint64, err error) {
 	}
 }
 
-func (w *walk) stop() {
+func (w *walk) stop(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.cut = true
+	w.cut = err
 }
