@@ -14,9 +14,6 @@ const (
 	listSize = 16 + 4 + 4 + 4
 	// ownerSize is that of EFI_SIGNATURE_DATA without its data.
 	ownerSize = 16
-	// maxLists bounds how many lists stand together. Tools give every
-	// certificate one of its own; firmware comes with about ten.
-	maxLists = 1024
 )
 
 // List is an EFI_SIGNATURE_LIST.
@@ -41,6 +38,7 @@ type Entry struct {
 // the specification gives a size have that size; entries of unknown types are
 // handed out as they are. An error names the offset of the list.
 //
+// MaxSize bounds how many lists and entries there are, as each takes some bytes.
 // What it returns shares memory with b.
 func ParseLists(b []byte) ([]List, error) {
 	if err := checkSize(b); err != nil {
@@ -48,9 +46,6 @@ func ParseLists(b []byte) ([]List, error) {
 	}
 	var lists []List
 	for offset := 0; offset < len(b); {
-		if len(lists) == maxLists {
-			return nil, fmt.Errorf("reading signature lists: more than %d", maxLists)
-		}
 		l, n, err := parseList(b[offset:])
 		if err != nil {
 			return nil, fmt.Errorf("reading the signature list at byte %d: %w", offset, err)

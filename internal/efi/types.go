@@ -16,7 +16,6 @@ const (
 	typeX509SHA256    = "3bd2a492-96c0-4079-b420-fcf98ef103ed"
 	typeX509SHA384    = "7076876e-80c2-4ee6-aad2-28b349a6865b"
 	typeX509SHA512    = "446dbf63-2502-4cda-bcfa-2465d2b0fe9d"
-	typePKCS7         = "4aafd29d-68df-49ee-8aa9-347d375665a7"
 )
 
 // X509 returns the type of lists whose entries are certificates in DER.
