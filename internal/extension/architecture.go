@@ -2,6 +2,8 @@ package extension
 
 import (
 	"fmt"
+	"runtime"
+	"slices"
 	"strings"
 
 	"inlay/internal/hint"
@@ -51,4 +53,25 @@ func systemdWords() []string {
 		"ia64", "alpha", "arc", "arc-be", "parisc", "parisc64", "sparc", "sparc64", "m68k", "nios2",
 		"sh", "sh64", "tilegx", "cris",
 	}
+}
+
+// HostArchitecture returns systemd's word for the architecture of this process.
+func HostArchitecture() string { return ArchitectureWord(runtime.GOARCH) }
+
+// ArchitectureWord returns systemd's word for what Go calls an architecture, or
+// "" if systemd has none. It knows more of them than images can be built for.
+func ArchitectureWord(goName string) string {
+	// Where Go has no name of its own, or the same one, systemd's stands for it.
+	differs := map[string]string{
+		"386": "x86", "amd64": "x86-64", "amd64p32": "x86-64", "arm64be": "arm64-be", "armbe": "arm-be",
+		"loong64": "loongarch64", "mips64le": "mips64-le", "mips64p32": "mips64", "mips64p32le": "mips64-le",
+		"mipsle": "mips-le", "ppc64le": "ppc64-le", "riscv": "riscv32",
+	}
+	if word, ok := differs[goName]; ok {
+		return word
+	}
+	if slices.Contains(systemdWords(), goName) {
+		return goName
+	}
+	return ""
 }

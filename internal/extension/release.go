@@ -12,6 +12,7 @@ import (
 // Keys of the release file that more than one place needs.
 const (
 	KeyID            = "ID"
+	KeyIDLike        = "ID_LIKE"
 	KeyVersionID     = "VERSION_ID"
 	KeyArchitecture  = "ARCHITECTURE"
 	KeyReloadManager = "EXTENSION_RELOAD_MANAGER"
@@ -49,9 +50,8 @@ func CheckRelease(k Kind, a Architecture, r *osrelease.Release) error {
 }
 
 func checkScope(k Kind, scope string) error {
-	known := []string{"system", "initrd", "portable"}
-	words := strings.Fields(scope)
-	if slices.ContainsFunc(words, func(w string) bool { return slices.Contains(known, w) }) {
+	known := []string{ScopeSystem, ScopeInitrd, ScopePortable}
+	if slices.ContainsFunc(words(scope), func(w string) bool { return slices.Contains(known, w) }) {
 		return nil
 	}
 	return hint.Wrap(fmt.Errorf("the release file has %s=%q, which no host is in", k.ScopeKey, scope),
