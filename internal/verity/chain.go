@@ -37,7 +37,7 @@ func (e *BlockError) Error() string {
 	case e.Level == 0:
 		return fmt.Sprintf("data block %d is not what the hash tree says", e.Block)
 	case e.Long:
-		return fmt.Sprintf("hash block %d of level %d is of a tree over more data than the superblock counts", e.Block, e.Level)
+		return fmt.Sprintf("hash block %d of level %d has digests of more blocks than the superblock counts", e.Block, e.Level)
 	}
 	return fmt.Sprintf("hash block %d of level %d is not what the root hash vouches for", e.Block, e.Level)
 }
