@@ -92,7 +92,7 @@ func (u *Unread) Error() string {
 func Open(r io.ReaderAt, size int64) (*Tree, error) {
 	kind, _ := Probe(r, size)
 	opener, known := map[string]func(io.ReaderAt, int64) (node, error){
-		"erofs": openEROFS,
+		"erofs": openEROFS, "squashfs": openSquashFS,
 	}[kind]
 	if !known {
 		return nil, &Unread{FileSystem: kind}
