@@ -1,0 +1,100 @@
+package trust
+
+import (
+	"errors"
+	"io/fs"
+	"strings"
+)
+
+// suffix is what the name of a certificate file ends with, exactly.
+const suffix = ".crt"
+
+func (l *loader) given() {
+	for _, g := range l.options.Given {
+		if len(g.PEM) > maxFile {
+			l.problem(g.Origin, "%d bytes: too large, at most %d are read", len(g.PEM), maxFile)
+			continue
+		}
+		l.certificates(g.Origin, g.PEM)
+	}
+}
+
+func (l *loader) files() {
+	for _, name := range l.options.Files {
+		l.file(name)
+	}
+}
+
+// file reads a certificate file.
+func (l *loader) file(name string) {
+	text, err := readFile(l.options.Root, name, maxFile)
+	if err != nil {
+		l.problem(shown(name), "not used: %s", l.whyUnread(name, err))
+		return
+	}
+	l.certificates(shown(name), text)
+}
+
+// whyUnread tells a file that is missing from a link to one.
+func (l *loader) whyUnread(name string, err error) string {
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, err := l.options.Root.Readlink(strings.TrimLeft(name, "/")); err == nil {
+			return "a link to what is not there"
+		}
+	}
+	return reason(err)
+}
+
+// certificates makes anchors of what a file holds.
+func (l *loader) certificates(origin string, text []byte) {
+	certs, faults := parsePEM(text)
+	for _, fault := range faults {
+		l.problem(origin, "%s", fault)
+	}
+	for _, cert := range certs {
+		l.know(cert)
+		l.add(cert, origin)
+	}
+}
+
+// folders reads certificate files with systemd's precedence. It is stricter in
+// one thing: there, a name in an earlier folder that turns out to be no regular
+// file hides nothing. Here it does: somebody wanted that name to mean something
+// else than the file in the later folder, and what, nobody can tell.
+func (l *loader) folders() {
+	seen := make(map[string]bool)
+	for i, folder := range l.options.Folders {
+		names, err := readNames(l.options.Root, folder)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			l.problem(shown(folder), "not used: %s", reason(err))
+			if i+1 < len(l.options.Folders) {
+				// The folder may mask what the later ones hold.
+				l.problem(shown(folder), "the folders after it are not used either, since it may mask what is in them: %s",
+					list(l.options.Folders[i+1:]))
+			}
+			return
+		}
+		for _, name := range names {
+			if !strings.HasSuffix(name, suffix) || strings.HasPrefix(name, ".") || seen[name] {
+				continue
+			}
+			seen[name] = true
+			file := folder + "/" + name
+			if target, err := resolve(l.options.Root, file); err == nil && target == nullDevice {
+				continue // masked
+			}
+			l.file(file)
+		}
+	}
+}
+
+func list(folders []string) string {
+	var names []string
+	for _, folder := range folders {
+		names = append(names, shown(folder))
+	}
+	return strings.Join(names, ", ")
+}
