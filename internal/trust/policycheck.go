@@ -1,0 +1,201 @@
+package trust
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Check returns nil if p lets an image in that shows f, or else what p wants
+// and what was found.
+//
+// The partitions' presence, flags and file system are held against the rules as
+// systemd's dissector does it, and then the protection as its activation does,
+// but for three things, all stricter: a trusted signature is what counts, the
+// file system is looked at, and data that would stay unused is refused, as an
+// extension without data is none. Encrypted data is never found, so a policy
+// that wants it fits nothing. The flags of the hash tree and the signature are
+// taken to be those of the data.
+func (p Policy) Check(f Found) error {
+	r := p.asRules()
+	if err := r.check(f); err != nil {
+		return fmt.Errorf("the policy %s: %w", p, err)
+	}
+	return nil
+}
+
+// NeedsSignature says whether nothing but a trusted signature can pass. It is
+// true too for a policy that nothing can pass.
+func (p Policy) NeedsSignature() bool {
+	r := p.asRules()
+	for f := range unsigned {
+		if r.check(f) == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// unsigned yields all there is to find but a trusted signature: a few hundred
+// cases, so that NeedsSignature cannot disagree with Check.
+func unsigned(yield func(Found) bool) {
+	holds := []string{""}
+	for _, n := range policyFlagNames() {
+		if n.flag&anyHolds != 0 {
+			holds = append(holds, n.word)
+		}
+	}
+	for _, name := range []string{"root", "usr"} {
+		for _, fileSystem := range holds {
+			for bits := range 1 << 5 {
+				on := func(bit int) bool { return bits>>bit&1 != 0 }
+				f := Found{
+					Designator: name, FileSystem: fileSystem,
+					Verity: on(0), Signature: on(1), Naked: on(2), ReadOnly: on(3), GrowFS: on(4),
+				}
+				if !yield(f) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (r *policyRules) check(f Found) error {
+	data := partRoot
+	switch f.Designator {
+	case "root":
+	case "usr":
+		data = partUsr
+	default:
+		return fmt.Errorf("the data is neither root nor usr but %q", f.Designator)
+	}
+	f.Signed = f.Signed && f.Verity // a signature without a tree covers nothing
+	f.Signature = f.Signature || f.Signed
+
+	var there [partitions]bool
+	there[data] = true
+	if !f.Naked {
+		there[data.verity()] = f.Verity
+		there[data.signature()] = f.Signature
+		if err := r.checkPresence(&there, f); err != nil {
+			return err
+		}
+		f.Verity = there[data.verity()]
+		f.Signed = f.Signed && f.Verity && there[data.signature()]
+	}
+	want := r.get(data)
+	if err := checkProtection(want, f); err != nil {
+		return fmt.Errorf("the partition %s: %w", data, err)
+	}
+	if err := checkFlags(want, f); err != nil {
+		return fmt.Errorf("the partition %s: %w", data, err)
+	}
+	return checkFileSystem(want, f.FileSystem)
+}
+
+// checkPresence holds the partitions that are there, and those that are not,
+// against the rules, and takes out of there what the rules leave unused.
+func (r *policyRules) checkPresence(there *[partitions]bool, f Found) error {
+	for p := range partitions {
+		use := r.get(p) & useOpen
+		switch {
+		case there[p] && use == useAbsent:
+			return fmt.Errorf("the partition %s must not be there, and it is", p)
+		case there[p] && use&^useAbsent == useUnused:
+			there[p] = false // as if it were not there; what is below comes first
+			if p != partRoot && p != partUsr && use&useAbsent == 0 {
+				return fmt.Errorf("the partition %s may not be used and may not be missing either", p)
+			}
+		case !there[p] && use&useAbsent == 0:
+			return fmt.Errorf("a partition %s must be there (%s), and it is not", p, use)
+		case there[p] && p != partRoot && p != partUsr:
+			if use&(useUnprotected|useUnused) == 0 {
+				return fmt.Errorf("the partition %s may not be used in any way", p)
+			}
+			if err := checkFlags(r.get(p), f); err != nil {
+				return fmt.Errorf("the partition %s: %w", p, err)
+			}
+		}
+	}
+	return nil
+}
+
+// checkProtection decides whether the data may be used as it is protected. What
+// has a hash tree is used with it if the rule knows of trees at all: then
+// nothing falls back to unprotected.
+func checkProtection(want policyFlags, f Found) error {
+	use := want & useOpen
+	trees := use & (useVerity | useSigned)
+	switch {
+	case use&^useIgnore == 0:
+		return errors.New("it may not be used")
+	case f.Signed && trees != 0, f.Verity && use&useVerity != 0:
+		return nil
+	case use&useUnprotected != 0 && (!f.Verity || trees == 0):
+		return nil
+	}
+	var ways []string
+	for _, way := range []struct {
+		flag policyFlags
+		text string
+	}{
+		{useVerity, "a hash tree"},
+		{useSigned, "a hash tree with a signature by a trusted key"},
+		{useEncrypted | useEncryptedWithIntegrity, "encryption, which extensions don't have"},
+	} {
+		if use&way.flag != 0 {
+			ways = append(ways, way.text)
+		}
+	}
+	found := "nothing protects it"
+	if f.Verity {
+		found = "it has a hash tree without such a signature"
+	}
+	return fmt.Errorf("it wants %s, and %s", strings.Join(ways, " or "), found)
+}
+
+// checkFlags holds the flags in the partition table against the rule. Where
+// there is no table they are off.
+func checkFlags(want policyFlags, f Found) error {
+	if f.Naked {
+		f.ReadOnly, f.GrowFS = false, false
+	}
+	for _, c := range []struct {
+		name    string
+		on, off policyFlags
+		set     bool
+	}{
+		{"read-only", readOnlyOn, readOnlyOff, f.ReadOnly},
+		{"growfs", growFSOn, growFSOff, f.GrowFS},
+	} {
+		switch {
+		case c.set && want&c.on == 0:
+			return fmt.Errorf("the flag %s must be off, and it is on", c.name)
+		case !c.set && want&c.off == 0:
+			return fmt.Errorf("the flag %s must be on, and it is off", c.name)
+		}
+	}
+	return nil
+}
+
+// checkFileSystem holds blkid's word for the file system against the rule.
+func checkFileSystem(want policyFlags, fileSystem string) error {
+	if want&anyHolds == anyHolds {
+		return nil
+	}
+	var allowed []string
+	for _, n := range policyFlagNames() {
+		if want&n.flag&anyHolds == 0 {
+			continue
+		}
+		if n.word == fileSystem {
+			return nil
+		}
+		allowed = append(allowed, n.word)
+	}
+	if fileSystem == "" {
+		fileSystem = "unknown"
+	}
+	return fmt.Errorf("it wants the file system %s, and it is %s", strings.Join(allowed, " or "), fileSystem)
+}
