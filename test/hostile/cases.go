@@ -1,0 +1,233 @@
+package hostile
+
+import (
+	"bytes"
+	"encoding/binary"
+	"testing"
+
+	"inlay/internal/cms"
+	"inlay/internal/ddi"
+	"inlay/internal/keys"
+	"inlay/internal/verify"
+)
+
+// Case is one way to spoil an image.
+type Case struct {
+	Name  string
+	Spoil func(t testing.TB, s Set) []byte
+	// Check is the one that refuses; "" if the image is still good.
+	Check verify.Name
+	// Reason is a part of what is said.
+	Reason string
+}
+
+// Set is what a case is made from.
+type Set struct {
+	Image *Image     // the good one; its data has more than 128 blocks
+	Other *Image     // another one by the same signer
+	Pair  *keys.Pair // the signer, who is trusted
+}
+
+// Cases returns every way to spoil the bytes of an image.
+func Cases() []Case {
+	var all []Case
+	for _, some := range [][]Case{tableCases(), cutCases(), dataCases(), rootHashCases(), signatureCases(), messageCases()} {
+		all = append(all, some...)
+	}
+	return all
+}
+
+// simple is a case that needs nothing but the image.
+func simple(spoil func(im *Image) []byte) func(testing.TB, Set) []byte {
+	return func(_ testing.TB, s Set) []byte { return spoil(s.Image) }
+}
+
+func tableCases() []Case {
+	// The label of an entry begins at byte 56.
+	rename := func(e []byte) { entry(e, 0)[56] ^= 1 }
+	return []Case{
+		{"nothing", simple(func(im *Image) []byte { return im.with(func([]byte) {}) }), "", ""},
+		{"a bit of the primary header", simple(func(im *Image) []byte { return im.flip(int64(im.table.SectorSize) + 20) }), verify.CheckTable, "primary"},
+		{"a bit of the backup header", simple(func(im *Image) []byte { return im.flip(int64(len(im.Bytes)-im.table.SectorSize) + 40) }), verify.CheckTable, "backup"},
+		{"a bit of the protective MBR", simple(func(im *Image) []byte { return im.flip(450) }), verify.CheckTable, "MBR"},
+		{"a sound backup table that differs", simple(func(im *Image) []byte { return im.backupEntries(rename) }), verify.CheckTable, "backup"},
+		{"partitions that overlap", simple(func(im *Image) []byte {
+			return im.entries(func(e []byte) {
+				last := entry(e, 0)[entryLast:]
+				binary.LittleEndian.PutUint64(last, binary.LittleEndian.Uint64(last)+8)
+			})
+		}), verify.CheckTable, "overlap"},
+		{"a partition that ends before it begins", simple(func(im *Image) []byte {
+			return im.entries(func(e []byte) { binary.LittleEndian.PutUint64(entry(e, 1)[entryLast:], 1) })
+		}), verify.CheckTable, ""},
+		{"a partition outside of the image", simple(func(im *Image) []byte {
+			return im.entries(func(e []byte) { binary.LittleEndian.PutUint64(entry(e, 2)[entryLast:], 1<<40) })
+		}), verify.CheckTable, ""},
+		{"two partitions of one GUID", simple(func(im *Image) []byte {
+			return im.entries(func(e []byte) { copy(entry(e, 2)[entryGUID:entryFirst], entry(e, 0)[entryGUID:entryFirst]) })
+		}), verify.CheckTable, "GUID"},
+		{"two root partitions", simple(func(im *Image) []byte {
+			return im.entries(func(e []byte) { copy(entry(e, 2)[:entryGUID], entry(e, 0)[:entryGUID]) })
+		}), verify.CheckTable, "both"},
+		{"a hash tree without data", simple(func(im *Image) []byte {
+			return im.entries(func(e []byte) { clear(entry(e, 0)) })
+		}), verify.CheckTable, "no root"},
+		{"a signature without a hash tree", simple(func(im *Image) []byte {
+			return im.entries(func(e []byte) { clear(entry(e, 1)) })
+		}), verify.CheckTable, "no verity partition"},
+		{"a file system over the table", simple(func(im *Image) []byte {
+			return im.with(func(b []byte) { copy(b, squashfsHead(int64(len(b)))) })
+		}), verify.CheckTable, ""},
+		{"no signature partition", simple(func(im *Image) []byte {
+			return im.entries(func(e []byte) { clear(entry(e, 2)) })
+		}), verify.CheckSignature, "not signed"},
+	}
+}
+
+// squashfsHead is a superblock that looks like one, as blkid(8) does.
+func squashfsHead(size int64) []byte {
+	b := make([]byte, 96)
+	copy(b, "hsqs")
+	binary.LittleEndian.PutUint16(b[28:], 4)
+	binary.LittleEndian.PutUint64(b[40:], uint64(size)) //nolint:gosec // a size
+	return b
+}
+
+func cutCases() []Case {
+	within := func(s span) int64 { return s.at + s.size/2 }
+	cut := func(where func(im *Image) int64) func(testing.TB, Set) []byte {
+		return simple(func(im *Image) []byte { return im.cut(where(im)) })
+	}
+	return []Case{
+		{"cut to nothing", cut(func(*Image) int64 { return 0 }), verify.CheckTable, ""},
+		{"cut in the MBR", cut(func(*Image) int64 { return 100 }), verify.CheckTable, ""},
+		{"cut in the primary table", cut(func(im *Image) int64 { return int64(im.table.SectorSize) + 50 }), verify.CheckTable, ""},
+		{"cut before the data", cut(func(im *Image) int64 { return im.data.at }), verify.CheckTable, ""},
+		{"cut in the data", cut(func(im *Image) int64 { return within(im.data) }), verify.CheckTable, ""},
+		{"cut in the hash tree", cut(func(im *Image) int64 { return within(im.tree) }), verify.CheckTable, ""},
+		{"cut in the signature", cut(func(im *Image) int64 { return within(im.sigPlace) }), verify.CheckTable, ""},
+		{"cut before the backup table", cut(func(im *Image) int64 { return im.sigPlace.at + im.sigPlace.size }), verify.CheckTable, ""},
+		{"cut by one byte", cut(func(im *Image) int64 { return int64(len(im.Bytes)) - 1 }), verify.CheckTable, ""},
+		{"a byte too long", simple(func(im *Image) []byte { return append(bytes.Clone(im.Bytes), 0) }), verify.CheckTable, "follow"},
+		{"a sector too long", simple(func(im *Image) []byte { return append(bytes.Clone(im.Bytes), make([]byte, 4096)...) }), verify.CheckTable, ""},
+	}
+}
+
+func dataCases() []Case {
+	const block = 4096
+	return []Case{
+		{"a bit of the first block of data", simple(func(im *Image) []byte { return im.flip(im.data.at + 4000) }), verify.CheckTree, "block 0"},
+		{"a bit in the middle of the data", simple(func(im *Image) []byte { return im.flip(im.data.at + 130*block + 17) }), verify.CheckTree, "block 130"},
+		{"a bit of the file system's magic number", simple(func(im *Image) []byte { return im.flip(im.data.at + 1024) }), verify.CheckTree, "block 0"},
+		{"the magic number of the superblock", simple(func(im *Image) []byte { return im.flip(im.tree.at) }), verify.CheckSuperblock, ""},
+		{"another hash type", simple(func(im *Image) []byte { return im.flip(im.tree.at + 12) }), verify.CheckSuperblock, ""},
+		{"another algorithm", simple(func(im *Image) []byte {
+			return im.with(func(b []byte) { copy(b[im.tree.at+32:], "sha1\x00\x00") })
+		}), verify.CheckSuperblock, ""},
+		{"another block size", simple(func(im *Image) []byte {
+			return im.with(func(b []byte) { binary.LittleEndian.PutUint32(b[im.tree.at+64:], 1024) })
+		}), verify.CheckSuperblock, ""},
+		{"more data blocks than there are", simple(func(im *Image) []byte {
+			return im.with(func(b []byte) { binary.LittleEndian.PutUint64(b[im.tree.at+72:], 1<<50) })
+		}), verify.CheckSuperblock, ""},
+		{"fewer data blocks than the file system has", simple(func(im *Image) []byte {
+			return im.with(func(b []byte) { binary.LittleEndian.PutUint64(b[im.tree.at+72:], 2) })
+		}), verify.CheckSuperblock, "file system takes"},
+		{"a longer salt", simple(func(im *Image) []byte {
+			return im.with(func(b []byte) { binary.LittleEndian.PutUint16(b[im.tree.at+80:], 257) })
+		}), verify.CheckSuperblock, ""},
+		{"a bit of the salt", simple(func(im *Image) []byte { return im.flip(im.tree.at + 88) }), verify.CheckRootHash, "differ"},
+		{"a bit of the tree's top", simple(func(im *Image) []byte { return im.flip(im.tree.at + block) }), verify.CheckRootHash, "differ"},
+		{"a bit of a leaf of the tree", simple(func(im *Image) []byte { return im.flip(im.tree.at + 2*block + 40) }), verify.CheckTree, "hash"},
+	}
+}
+
+func rootHashCases() []Case {
+	return []Case{
+		{"the GUID of the data partition", simple(func(im *Image) []byte {
+			return im.entries(func(e []byte) { entry(e, 0)[entryGUID+3] ^= 1 })
+		}), verify.CheckRootHash, "differ"},
+		{"the GUID of the tree's partition", simple(func(im *Image) []byte {
+			return im.entries(func(e []byte) { entry(e, 1)[entryGUID+9] ^= 1 })
+		}), verify.CheckRootHash, "differ"},
+		{"the root hash of another image in the partitions", func(_ testing.TB, s Set) []byte {
+			return s.Image.entries(func(e []byte) {
+				s.Other.entries(func(o []byte) {
+					copy(entry(e, 0)[entryGUID:entryFirst], entry(o, 0)[entryGUID:entryFirst])
+					copy(entry(e, 1)[entryGUID:entryFirst], entry(o, 1)[entryGUID:entryFirst])
+				})
+			})
+		}, verify.CheckRootHash, "differ"},
+		{"the signature partition of another image", func(t testing.TB, s Set) []byte {
+			text, err := s.Other.Signature.Marshal()
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s.Image.signed(text)
+		}, verify.CheckRootHash, "the signature"},
+		{"another root hash in the signature's text", func(t testing.TB, s Set) []byte {
+			return s.Image.resigned(t, func(sig *ddi.Signature) { sig.RootHash[5] ^= 1 })
+		}, verify.CheckRootHash, "the signature"},
+	}
+}
+
+func signatureCases() []Case {
+	text := func(t testing.TB, im *Image) []byte {
+		b, err := im.Signature.Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	return []Case{
+		{"the signature of another image under this root hash", func(t testing.TB, s Set) []byte {
+			return s.Image.resigned(t, func(sig *ddi.Signature) { sig.PKCS7 = s.Other.Signature.PKCS7 })
+		}, verify.CheckSignature, ""},
+		{"a bit of the signature itself", func(t testing.TB, s Set) []byte {
+			return s.Image.resigned(t, func(sig *ddi.Signature) {
+				sig.PKCS7 = bytes.Clone(sig.PKCS7)
+				sig.PKCS7[len(sig.PKCS7)-3] ^= 1
+			})
+		}, verify.CheckSignature, ""},
+		{"bytes after the message", func(t testing.TB, s Set) []byte {
+			return s.Image.resigned(t, func(sig *ddi.Signature) { sig.PKCS7 = append(bytes.Clone(sig.PKCS7), 0) })
+		}, verify.CheckSignature, "follow"},
+		{"another fingerprint", func(t testing.TB, s Set) []byte {
+			return s.Image.resigned(t, func(sig *ddi.Signature) { sig.Fingerprint[0] ^= 1 })
+		}, verify.CheckSignature, "states that a certificate"},
+		{"no fingerprint", func(t testing.TB, s Set) []byte {
+			return s.Image.resigned(t, func(sig *ddi.Signature) { sig.Fingerprint = [32]byte{} })
+		}, "", ""},
+		{"an empty signature partition", simple(func(im *Image) []byte { return im.signed(nil) }), verify.CheckSignature, "not signed yet"},
+		{"no JSON", simple(func(im *Image) []byte { return im.signed([]byte("signed by root")) }), verify.CheckSignature, ""},
+		{"a key that comes twice", func(t testing.TB, s Set) []byte {
+			return s.Image.signed(append([]byte(`{"signature":"AA==",`), text(t, s.Image)[1:]...))
+		}, verify.CheckSignature, ""},
+		{"bytes after the NUL", func(t testing.TB, s Set) []byte {
+			return s.Image.signed(append(text(t, s.Image), 0, 'x'))
+		}, verify.CheckSignature, ""},
+		{"a partition of more than 4 MiB", func(t testing.TB, s Set) []byte { return s.Image.huge(t) }, verify.CheckSignature, "at most"},
+	}
+}
+
+// messageCases sign anew what has to be refused whoever signs.
+func messageCases() []Case {
+	put := func(make func(t testing.TB, s Set) []byte) func(testing.TB, Set) []byte {
+		return func(t testing.TB, s Set) []byte {
+			return s.Image.resigned(t, func(sig *ddi.Signature) { sig.PKCS7 = make(t, s) })
+		}
+	}
+	return []Case{
+		{"signed anew by the same key", put(func(t testing.TB, s Set) []byte {
+			der, err := cms.Sign(ddi.SignedText(s.Image.Root), s.Pair.Certificate, s.Pair.Signer)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return der
+		}), "", ""},
+		{"two signers", put(twoSigners), verify.CheckSignature, "more than one"},
+		{"a signature over SHA-1", put(sha1Signed), verify.CheckSignature, ""},
+		{"content inside of the message", put(attached), verify.CheckSignature, ""},
+		{"signed attributes", put(withAttributes), verify.CheckSignature, ""},
+	}
+}
