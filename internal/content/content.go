@@ -92,7 +92,7 @@ func (u *Unread) Error() string {
 func Open(r io.ReaderAt, size int64) (*Tree, error) {
 	kind, _ := Probe(r, size)
 	opener, known := map[string]func(io.ReaderAt, int64) (node, error){
-		"erofs": openEROFS, "squashfs": openSquashFS,
+		"erofs": openEROFS, "squashfs": openSquashFS, "ext2": openExt4, "ext3": openExt4, "ext4": openExt4,
 	}[kind]
 	if !known {
 		return nil, &Unread{FileSystem: kind}
