@@ -71,9 +71,13 @@ func LookupRelease(c Content, k Kind, name string) (*Found, error) {
 	if err != nil {
 		return nil, err
 	}
+	candidates := there
+	if ValidName(BaseName(name)) != nil {
+		candidates = nil // as for "_1.0": systemd gives up here
+	}
 	var fitting []string
 	by := map[string]string{}
-	for _, candidate := range there {
+	for _, candidate := range candidates {
 		if candidate == BaseName(name) {
 			by[candidate] = ByBaseName
 		} else if lax, err := consents(c, k.ReleaseFile(candidate)); err != nil {
@@ -134,9 +138,7 @@ func consents(c Content, path string) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("looking for %s: %w", strictAttribute, err)
 	}
-	// Some tools store the NUL of C's strings along.
-	word, _, _ := strings.Cut(string(value), "\x00")
-	return found && slices.Contains([]string{"0", "no", "n", "false", "f", "off"}, asciiLower(word)), nil
+	return found && slices.Contains([]string{"0", "no", "n", "false", "f", "off"}, asciiLower(string(value))), nil
 }
 
 // asciiLower leaves alone what only looks like a letter of ASCII elsewhere.

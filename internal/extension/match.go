@@ -20,8 +20,9 @@ const (
 	RuleVersion      = "version"
 )
 
-// idLikeSince is the systemd that began to match with the host's ID_LIKE.
-const idLikeSince = 258
+// idLikeSince is the systemd that began to match with the host's ID_LIKE: 258,
+// and 257 in its later point releases (measured in 257.13), which count here.
+const idLikeSince = 257
 
 // Mismatch says why systemd passes over an extension on a host.
 type Mismatch struct {
