@@ -5,7 +5,6 @@ import (
 	"crypto"
 	"crypto/x509"
 	"encoding/hex"
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"testing"
@@ -196,78 +195,5 @@ func TestUpdatesOfTools(t *testing.T) {
 				t.Errorf("written again, the update differs: %x", u.Marshal())
 			}
 		})
-	}
-}
-
-// storeVariable is a variable as virt-fw-vars writes it to JSON.
-type storeVariable struct {
-	Name, GUID, Data string
-	Attr             uint32
-}
-
-// readStore returns the variables of a store by their names in efivarfs, as
-// that shows them.
-func readStore(t testing.TB, text []byte) map[string]efi.Variable {
-	t.Helper()
-	var store struct{ Variables []storeVariable }
-	if err := json.Unmarshal(text, &store); err != nil {
-		t.Fatal(err)
-	}
-	variables := map[string]efi.Variable{}
-	for _, v := range store.Variables {
-		data, err := hex.DecodeString(v.Data)
-		if err != nil {
-			t.Fatal(err)
-		}
-		file := efi.Variable{Attributes: v.Attr, Data: data}.Marshal()
-		variable, err := efi.ParseVariable(file)
-		if err != nil {
-			t.Fatalf("%s: %v", v.Name, err)
-		}
-		if !bytes.Equal(variable.Marshal(), file) {
-			t.Errorf("%s: written again, the variable differs", v.Name)
-		}
-		variables[efi.FileName(v.Name, parseGUID(t, v.GUID))] = variable
-	}
-	return variables
-}
-
-// storeLists returns the lists of a variable of a store, which must be there
-// and written like one that holds keys.
-func storeLists(t testing.TB, store map[string]efi.Variable, name string, vendor guid.GUID) []efi.List {
-	t.Helper()
-	v, found := store[efi.FileName(name, vendor)]
-	if !found {
-		t.Fatalf("the store has no %q", efi.FileName(name, vendor))
-	}
-	if want := uint32(efi.NonVolatile | efi.BootServiceAccess | efi.RuntimeAccess | efi.TimeBasedAuthWrites); v.Attributes != want {
-		t.Errorf("%s: attributes %#x, want %#x", name, v.Attributes, want)
-	}
-	return parseLists(t, v.Data)
-}
-
-func TestStore(t *testing.T) {
-	t.Parallel()
-	pk, kek, db := vector(t, "PK.der"), vector(t, "KEK.der"), vector(t, "db.der")
-	hash := bytes.Repeat([]byte{0}, 32)
-	hash[31] = 7
-	store := readStore(t, vector(t, "store.json"))
-	for _, test := range []struct {
-		name   string
-		vendor guid.GUID
-		want   []efi.List
-	}{
-		{"PK", efi.GlobalVariable(), []efi.List{list(t, efi.X509(), pk)}},
-		{"KEK", efi.GlobalVariable(), []efi.List{list(t, efi.X509(), kek), list(t, efi.X509(), pk)}},
-		{"db", efi.ImageSecurity(), []efi.List{list(t, efi.X509(), db), list(t, efi.SHA256(), hash)}},
-		{"dbx", efi.ImageSecurity(), parseLists(t, vector(t, "x509_sha256.esl"))},
-	} {
-		if diff := cmp.Diff(test.want, storeLists(t, store, test.name, test.vendor)); diff != "" {
-			t.Errorf("%s: %s", test.name, diff)
-		}
-	}
-	const enable = "SecureBootEnable-f0a30bc7-af08-4556-99c4-001009c93a44"
-	if on, err := store[enable].Flag(); err != nil || !on {
-		t.Errorf("SecureBootEnable: %v, %v", on, err)
 	}
 }
