@@ -144,6 +144,7 @@ func (e *erofsFile) children() ([]child, error) {
 	if err != nil {
 		return nil, unreadEROFS(err)
 	}
+	//nolint:errcheck // closing what was only read says nothing new
 	defer opened.Close()
 	folder, ok := opened.(fs.ReadDirFile)
 	if !ok {
@@ -162,7 +163,7 @@ func (e *erofsFile) children() ([]child, error) {
 			list = append(list, child{name, &erofsFile{files: e.files, path: below(e.path, name), entry: entry}})
 		}
 		switch {
-		case err == io.EOF, err == nil && len(entries) == 0:
+		case errors.Is(err, io.EOF), err == nil && len(entries) == 0:
 			return list, nil
 		case err != nil:
 			return nil, unreadEROFS(err)

@@ -1,6 +1,7 @@
 package content
 
 import (
+	"errors"
 	"fmt"
 	"io"
 )
@@ -55,9 +56,9 @@ func (e *exactly) Read(p []byte) (n int, err error) {
 	}
 	e.left -= int64(n)
 	switch {
-	case err == io.EOF && e.left > 0:
+	case errors.Is(err, io.EOF) && e.left > 0:
 		err = io.ErrUnexpectedEOF
-	case err == io.EOF && n > 0:
+	case errors.Is(err, io.EOF) && n > 0:
 		err = nil
 	}
 	return n, err

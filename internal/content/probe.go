@@ -113,7 +113,7 @@ func (s start) ext() (fsType string, fsSize int64) {
 // shifted is n << by, at most the largest size.
 func shifted(n uint64, by uint32) int64 {
 	if by >= 64 {
-		return saturate(uint64(n), 0)
+		return saturate(n, 0)
 	}
 	hi, lo := bits.Mul64(n, 1<<by)
 	return saturate(hi, lo)

@@ -70,7 +70,7 @@ func FuzzOpen(f *testing.F) {
 		enough := errors.New("enough")
 		count := 0
 		err = tree.Walk(t.Context(), func(f *content.File) error {
-			if count++; count > 200 {
+			if count++; count > 100 {
 				return enough
 			}
 			if f.Type() != content.TypeRegular {

@@ -20,7 +20,7 @@ setfattr -n security.selinux -v system_u:object_r:bin_t:s0 usr/bin/tool
 i=0
 while [ $i -lt 1000 ]; do printf 'line %04d\n' $i; i=$((i + 1)); done >usr/lib/lines
 setfattr -n user.origin -v here usr/lib/lines
-truncate -s 300000 usr/lib/sparse
+truncate -s 20000 usr/lib/sparse
 printf 'end' >>usr/lib/sparse
 printf 'x' >"usr/lib/with space#and
 newline"
@@ -41,6 +41,6 @@ cd - >/dev/null
 mkfs.erofs -U 01234567-89ab-cdef-0123-456789abcdef -T 1700000000 --ignore-mtime "$work/erofs" "$tree" >/dev/null
 mkfs.erofs -zlz4hc "$work/erofs-lz4" "$tree" >/dev/null
 mksquashfs "$tree" "$work/squashfs" -quiet -no-progress -nopad -mkfs-time 1700000000
-truncate -s 512K "$work/ext4"
-mke2fs -q -t ext4 -b 1024 -N 64 -O '^has_journal,^resize_inode' -m 0 -E root_owner=0:0 -d "$tree" "$work/ext4"
+truncate -s 128K "$work/ext4"
+mke2fs -q -t ext4 -b 1024 -N 48 -O '^has_journal,^resize_inode' -m 0 -E root_owner=0:0 -d "$tree" "$work/ext4"
 for image in erofs erofs-lz4 squashfs ext4; do gzip -9n <"$work/$image" >"$image.gz"; done
