@@ -68,11 +68,11 @@ func (c *course) openContent() (State, string, error) {
 	}
 	data, size := c.data()
 	tree, err := content.Open(data, size)
-	if unread, ok := errors.AsType[*content.Unread](err); ok {
+	if unread, ok := errors.AsType[*content.Unread](err); ok && unread.FileSystem != "" {
 		return Unread, unread.Error(), nil
 	}
 	if err != nil {
-		return "", "", fmt.Errorf("reading the file system: %w", err)
+		return "", "", fmt.Errorf("reading the data: %w", err)
 	}
 	c.tree = tree
 	if c.volume.designator == gpt.Usr {

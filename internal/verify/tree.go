@@ -27,7 +27,7 @@ func (c *course) checkTree(ctx context.Context) (State, string, error) {
 	}
 	err := verity.Verify(ctx, vol.super, vol.root, vol.data, vol.hash, o)
 	if err != nil {
-		return "", "", c.blockErrorOf(err)
+		return "", "", blockError(err)
 	}
 	return Passed, fmt.Sprintf("all %d blocks are what was hashed", vol.super.DataBlocks), nil
 }
@@ -39,11 +39,10 @@ func (c *course) data() (io.ReaderAt, int64) {
 	if !vol.protected {
 		return vol.data, vol.size
 	}
-	return verity.NewReader(vol.super, vol.root, vol.data, vol.hash), int64(vol.super.DataBlocks) * verity.BlockSize //nolint:gosec // bounded
+	checked := verity.NewReader(vol.super, vol.root, vol.data, vol.hash)
+	return watched{checked, &c.wrong}, int64(vol.super.DataBlocks) * verity.BlockSize //nolint:gosec // bounded
 }
 
-func (c *course) blockErrorOf(err error) error {
+func blockError(err error) error {
 	return hint.Wrap(err, "fetch or build the image again: it has been changed, or the disk has")
 }
-
-func (c *course) blockError(b *verity.BlockError) error { return c.blockErrorOf(b) }

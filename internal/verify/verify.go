@@ -82,6 +82,7 @@ type course struct {
 	verdict *Verdict
 	medium  io.ReaderAt           // the image
 	failing atomic.Pointer[error] // the first that reading gave
+	wrong   atomic.Pointer[error] // the first that the hash tree gave
 
 	image  *ddi.Image // nil if it is no disk image
 	volume volume
@@ -140,18 +141,17 @@ func (c *course) run(ctx context.Context) error {
 		if ctxErr := ctx.Err(); ctxErr != nil {
 			return ctxErr
 		}
-		if err == nil {
+		// What the check stumbled over, or passed over, may be the medium's
+		// fault, or a block that the hash tree doesn't know.
+		name, result := s.name, Refused
+		switch failing, wrong := c.failing.Load(), c.wrong.Load(); {
+		case failing != nil:
+			result, err = Unreadable, *failing
+		case wrong != nil:
+			name, err = CheckTree, blockError(*wrong)
+		case err == nil:
 			v.Checks = append(v.Checks, Check{s.name, state, found})
 			continue
-		}
-		// What the check stumbled over may be the medium's fault, or a block
-		// that the hash tree doesn't know, wherever it was read.
-		name, result := s.name, Refused
-		switch block, isBlock := errors.AsType[*verity.BlockError](err); {
-		case c.failing.Load() != nil:
-			result, err = Unreadable, *c.failing.Load()
-		case isBlock && name != CheckTree:
-			name, err = CheckTree, c.blockError(block)
 		case name == CheckHost:
 			result = Incompatible
 		}
@@ -190,17 +190,18 @@ func (c *course) refuse(name Name, result Result, err error) {
 
 // noting returns r, and notes when reading itself fails, so that a bad disk is
 // not taken for a bad image.
-func (c *course) noting(r io.ReaderAt) io.ReaderAt { return medium{r, c} }
+func (c *course) noting(r io.ReaderAt) io.ReaderAt { return watched{r, &c.failing} }
 
-type medium struct {
+// watched keeps the first error of a reader, for callers that lose it on the way.
+type watched struct {
 	io.ReaderAt
-	course *course
+	first *atomic.Pointer[error]
 }
 
-func (m medium) ReadAt(p []byte, off int64) (int, error) {
-	n, err := m.ReaderAt.ReadAt(p, off)
+func (w watched) ReadAt(p []byte, off int64) (int, error) {
+	n, err := w.ReaderAt.ReadAt(p, off)
 	if err != nil && !errors.Is(err, io.EOF) {
-		m.course.failing.CompareAndSwap(nil, &err)
+		w.first.CompareAndSwap(nil, &err)
 	}
 	return n, err
 }

@@ -119,3 +119,11 @@ func (im *Image) rewrite(b []byte, at int64, change func(entries []byte)) {
 
 // entry returns the place of one entry, counted from 0: data, tree, signature.
 func entry(entries []byte, n int) []byte { return entries[n*entrySize : (n+1)*entrySize] }
+
+// Data returns the content of the data partition.
+func (im *Image) Data() []byte { return im.data.of(im.Bytes) }
+
+// Tree returns the content of the hash tree's partition.
+func (im *Image) Tree() []byte { return im.tree.of(im.Bytes) }
+
+func (s span) of(b []byte) []byte { return b[s.at : s.at+s.size] }
