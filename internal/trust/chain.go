@@ -174,17 +174,12 @@ func checkExtensions(cert *x509.Certificate) error {
 // understood says whether an extension is heeded here, or has nothing to say on
 // signing. Constraints on names, which crypto/x509 reads, are not heeded.
 func understood(id asn1.ObjectIdentifier) bool {
-	for _, known := range []asn1.ObjectIdentifier{
+	return slices.ContainsFunc([]asn1.ObjectIdentifier{
 		{2, 5, 29, 14}, // subject key identifier
 		{2, 5, 29, 15}, // key usage
 		{2, 5, 29, 17}, // subject alternative name
 		{2, 5, 29, 19}, // basic constraints
 		{2, 5, 29, 35}, // authority key identifier
 		{2, 5, 29, 37}, // extended key usage
-	} {
-		if id.Equal(known) {
-			return true
-		}
-	}
-	return false
+	}, id.Equal)
 }

@@ -52,8 +52,8 @@ func resolve(root *os.Root, name string) (string, error) {
 			continue
 		}
 		at := path.Join(path.Join(done...), part)
-		if at == nullDevice && len(rest) == 0 {
-			return at, nil
+		if at == path.Dir(nullDevice) && len(rest) == 1 && rest[0] == path.Base(nullDevice) {
+			return nullDevice, nil
 		}
 		info, err := root.Lstat(at)
 		if err != nil {

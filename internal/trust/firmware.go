@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"inlay/internal/efi"
@@ -166,11 +167,7 @@ func isFileHash(kind guid.GUID) bool {
 // whose keys sign everybody's boot loaders. That it goes by name errs on the safe
 // side: a name can only keep a certificate from becoming an anchor.
 func isVendor(cert *x509.Certificate) bool {
-	for _, organization := range append(cert.Subject.Organization[:len(cert.Subject.Organization):len(cert.Subject.Organization)],
-		cert.Issuer.Organization...) {
-		if strings.EqualFold(strings.TrimSpace(organization), "Microsoft Corporation") {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(slices.Concat(cert.Subject.Organization, cert.Issuer.Organization), func(organization string) bool {
+		return strings.EqualFold(strings.TrimSpace(organization), "Microsoft Corporation")
+	})
 }

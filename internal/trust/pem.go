@@ -33,8 +33,8 @@ func parsePEM(text []byte) (certs []*x509.Certificate, faults []string) {
 			break
 		}
 		blocks++
-		switch {
-		case block.Type == "CERTIFICATE" || block.Type == "X509 CERTIFICATE":
+		switch block.Type {
+		case "CERTIFICATE", "X509 CERTIFICATE":
 			cert, err := x509.ParseCertificate(block.Bytes)
 			if err != nil {
 				faults = append(faults, fmt.Sprintf("block %d is no certificate: %v", blocks, err))

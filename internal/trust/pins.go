@@ -32,9 +32,9 @@ func (l *loader) strikeUnpinned(pins []pin) {
 	}
 	used := make(map[pin]bool)
 	l.set.Anchors = slices.DeleteFunc(l.set.Anchors, func(a Anchor) bool {
-		print := pin(a.Fingerprint())
-		if slices.Contains(pins, print) {
-			used[print] = true
+		digest := pin(a.Fingerprint())
+		if slices.Contains(pins, digest) {
+			used[digest] = true
 			return false
 		}
 		l.set.left = append(l.set.left, excluded{a, "is in " + a.Origin + " but not among the pinned fingerprints", true})

@@ -126,9 +126,9 @@ func (r *revocations) find(cert *x509.Certificate, more []*x509.Certificate) *x5
 				if !bytes.Equal(child.RawIssuer, parent.RawSubject) {
 					continue
 				}
-				print := sha256.Sum256(parent.Raw)
-				if !seen[print] && mayHaveIssued(parent, child) {
-					seen[print] = true
+				digest := sha256.Sum256(parent.Raw)
+				if !seen[digest] && mayHaveIssued(parent, child) {
+					seen[digest] = true
 					queue = append(queue, parent)
 				}
 			}

@@ -60,8 +60,8 @@ func clip(s string, n int) string {
 
 // shortPrint is enough of a fingerprint to tell two certificates apart.
 func shortPrint(a Anchor) string {
-	print := a.Fingerprint()
-	return hex.EncodeToString(print[:6]) + "…"
+	digest := a.Fingerprint()
+	return hex.EncodeToString(digest[:6]) + "…"
 }
 
 // joinOrigins adds one origin to a list of them.

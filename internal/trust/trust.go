@@ -174,11 +174,11 @@ func (l *loader) add(cert *x509.Certificate, origin string) {
 		l.problem(origin, "%s has an %v: it cannot be trusted", nameOf(cert), err)
 		return
 	}
-	print := a.Fingerprint()
-	if at, ok := l.index[print]; ok {
+	digest := a.Fingerprint()
+	if at, ok := l.index[digest]; ok {
 		l.set.Anchors[at].Origin = joinOrigins(l.set.Anchors[at].Origin, origin)
 		return
 	}
-	l.index[print] = len(l.set.Anchors)
+	l.index[digest] = len(l.set.Anchors)
 	l.set.Anchors = append(l.set.Anchors, a)
 }
