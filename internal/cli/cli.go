@@ -8,6 +8,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -34,7 +35,7 @@ func Main(ctx context.Context, argv []string, env *Env) int {
 	root.SetOut(env.Stdout)
 	root.SetErr(env.Stderr)
 	command, err := root.ExecuteContextC(ctx)
-	if err == nil && out.err != nil {
+	if _, silent := errors.AsType[answer](err); (err == nil || silent) && out.err != nil {
 		err = fmt.Errorf("writing to standard output: %w", out.err)
 	}
 	if err == nil {
@@ -43,7 +44,9 @@ func Main(ctx context.Context, argv []string, env *Env) int {
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
-	env.report(root.Name(), err, wantsJSON(command, argv))
+	if _, silent := errors.AsType[answer](err); !silent {
+		env.report(root.Name(), err, wantsJSON(command, argv))
+	}
 	return exitCode(err)
 }
 

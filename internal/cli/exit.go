@@ -16,12 +16,14 @@ import (
 
 // Exit codes, as the man page lists them.
 const (
-	exitDone        = 0
-	exitFailed      = 1
-	exitUsage       = 2
-	exitNotFound    = 4
-	exitBusy        = 6
-	exitInterrupted = 130
+	exitDone         = 0
+	exitFailed       = 1
+	exitUsage        = 2
+	exitRefused      = 3
+	exitNotFound     = 4
+	exitIncompatible = 5
+	exitBusy         = 6
+	exitInterrupted  = 130
 )
 
 // exitError gives an error the exit code that it ends the program with.
@@ -48,6 +50,20 @@ func usagef(advice, format string, args ...any) error {
 // notFound marks err as being about an operand that is not there.
 func notFound(err error) error { return &exitError{err, exitNotFound} }
 
+// answer is an exit code that is itself the result: everything there is to say
+// was printed, and it is no error.
+type answer int
+
+func (a answer) Error() string { return fmt.Sprintf("the answer is exit status %d", int(a)) }
+
+// answered ends the program with code, silently.
+func answered(code int) error {
+	if code == exitDone {
+		return nil
+	}
+	return answer(code)
+}
+
 // exitCode is the one place that turns errors into exit codes.
 func exitCode(err error) int {
 	if err == nil {
@@ -58,6 +74,9 @@ func exitCode(err error) int {
 	}
 	if e, ok := errors.AsType[*exitError](err); ok {
 		return e.code
+	}
+	if code, ok := errors.AsType[answer](err); ok {
+		return int(code)
 	}
 	return exitFailed
 }

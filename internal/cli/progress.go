@@ -9,15 +9,16 @@ import (
 	"inlay/internal/build"
 )
 
-// progress shows how far a build is: a bar on a terminal, a line for each
+// progress shows how far a command is: a bar on a terminal, a line for each
 // step elsewhere, nothing if it was asked to be quiet.
 type progress struct {
 	env   *Env
 	quiet bool
+	what  string // that the bar counts
 	bar   *progressbar.ProgressBar
 }
 
-func (env *Env) newProgress(quiet bool) *progress { return &progress{env: env, quiet: quiet} }
+func (env *Env) newProgress(quiet bool) *progress { return &progress{env: env, quiet: quiet, what: "reading layers"} }
 
 func (p *progress) step(s build.Step) {
 	if p.quiet {
@@ -30,7 +31,7 @@ func (p *progress) step(s build.Step) {
 	fmt.Fprintln(p.env.Stderr, text)
 }
 
-// bytes is told how much of the source was read.
+// bytes is told how much of it was read.
 func (p *progress) bytes(done, total int64) {
 	if p.quiet || !p.env.Terminal {
 		return
@@ -38,7 +39,7 @@ func (p *progress) bytes(done, total int64) {
 	if p.bar == nil {
 		p.bar = progressbar.NewOptions64(total,
 			progressbar.OptionSetWriter(p.env.Stderr),
-			progressbar.OptionSetDescription("reading layers"),
+			progressbar.OptionSetDescription(p.what),
 			progressbar.OptionShowBytes(true),
 			progressbar.OptionClearOnFinish(),
 			progressbar.OptionThrottle(100*time.Millisecond),
