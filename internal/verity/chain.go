@@ -26,9 +26,9 @@ type BlockError struct {
 	Level int    // 0 for data, 1 for the hash blocks over the data, and so on
 	Block uint64 // counted from the first one of its level
 	// Long says that the hash block itself is right, but holds digests of more
-	// blocks than the superblock counts. A kernel does not mind. The superblock
-	// is covered by no hash, so this is how a data device that somebody made
-	// shorter shows.
+	// blocks than the superblock counts. A kernel does not mind, veritysetup
+	// does. No hash covers the superblock, so this is how a data device shows
+	// that somebody made shorter.
 	Long bool
 }
 

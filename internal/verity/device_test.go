@@ -60,7 +60,9 @@ func random(seed uint64, n int) []byte {
 func fill(seed uint64, b []byte) {
 	var key [32]byte
 	key[0], key[1] = byte(seed), byte(seed>>8)
-	rand.NewChaCha8(key).Read(b)
+	if _, err := rand.NewChaCha8(key).Read(b); err != nil {
+		panic(err) // it has none
+	}
 }
 
 // flipped is a device of which a bit of each of the bytes at is the other way

@@ -89,7 +89,7 @@ func FuzzReader(f *testing.F) {
 				if sound {
 					t.Errorf("nothing is wrong: %v", err)
 				}
-			case err == io.EOF:
+			case errors.Is(err, io.EOF):
 				if int64(n) != max(0, int64(len(data))-off) {
 					t.Errorf("%d bytes before the end", n)
 				}

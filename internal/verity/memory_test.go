@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"testing"
 
@@ -24,41 +26,39 @@ func (zeros) ReadAt(p []byte, _ int64) (int, error) {
 	return len(p), nil
 }
 
-// zeroTree is the hash partition over zeros, 128 to some power of blocks of
-// them: in each level all of its blocks are the same.
+// zeroTree is the hash partition over 2 GiB of zeros. In each level all of its
+// blocks are the same.
 type zeroTree struct {
-	levels [][]byte // one block of each, the highest first
+	levels [3][]byte // one block of each, the highest first
 }
 
-func newZeroTree(height int) (zeroTree, [32]byte) {
-	var z zeroTree
+const zeroBlocks = 32 * 128 * 128
+
+func newZeroTree() (z zeroTree, root [32]byte) {
 	block := make([]byte, blockSize)
-	for range height {
+	for i, digests := range []int{128, 128, 32} {
 		digest := sha256.Sum256(block)
-		block = bytes.Repeat(digest[:], blockSize/len(digest))
-		z.levels = append([][]byte{block}, z.levels...)
+		block = make([]byte, blockSize)
+		copy(block, bytes.Repeat(digest[:], digests))
+		z.levels[2-i] = block
 	}
 	return z, sha256.Sum256(block)
 }
 
+// ReadAt reads one block.
 func (z zeroTree) ReadAt(p []byte, off int64) (int, error) {
-	for n := range p {
-		at := off + int64(n)
-		end, count := int64(2*blockSize), int64(1)
-		level := 0
-		for at >= end {
-			count *= 128
-			end += count * blockSize
-			if level++; level == len(z.levels) {
-				return n, io.EOF
-			}
-		}
-		p[n] = z.levels[level][at%blockSize]
+	switch i := off / blockSize; {
+	case i == 1:
+		return copy(p, z.levels[0]), nil
+	case i < 2+32:
+		return copy(p, z.levels[1]), nil
+	case i < 2+32+32*128:
+		return copy(p, z.levels[2]), nil
 	}
-	return len(p), nil
+	return 0, io.EOF
 }
 
-// TestVerifyMemory verifies 8 GiB in a process of its own, which then reads
+// TestVerifyMemory verifies 2 GiB in a process of its own, which then reads
 // bits of all of it.
 func TestVerifyMemory(t *testing.T) {
 	t.Parallel()
@@ -66,7 +66,11 @@ func TestVerifyMemory(t *testing.T) {
 		verifyZeros(t)
 		return
 	}
-	const most = 32 << 10 // KiB
+	const most = 32 << 10 // KiB; the promise is 64 << 10
+	info, _ := debug.ReadBuildInfo()
+	if slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		t.Skip("the race detector takes more memory than what it watches")
+	}
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -89,8 +93,8 @@ func TestVerifyMemory(t *testing.T) {
 }
 
 func verifyZeros(t *testing.T) {
-	tree, root := newZeroTree(3)
-	s := verity.Superblock{DataBlocks: 128 * 128 * 128}
+	tree, root := newZeroTree()
+	s := verity.Superblock{DataBlocks: zeroBlocks}
 	if err := verity.Verify(t.Context(), s, root, zeros{}, tree, verity.VerifyOptions{Workers: 8}); err != nil {
 		t.Fatal(err)
 	}

@@ -65,14 +65,14 @@ func TestReaderAt(t *testing.T) {
 		p := bytes.Repeat([]byte{0xaa}, int(test.length))
 		n, err := r.ReadAt(p, test.off)
 		want := data[min(test.off, size):min(test.off+test.length, size)]
-		if n != len(want) || err != test.end || !bytes.Equal(p[:n], want) {
+		if n != len(want) || !errors.Is(err, test.end) || !bytes.Equal(p[:n], want) {
 			t.Errorf("%d bytes at %d: %d bytes, %v", test.length, test.off, n, err)
 		}
 		if len(bytes.Trim(p[n:], "\xaa")) > 0 {
 			t.Errorf("%d bytes at %d: it wrote behind what it read", test.length, test.off)
 		}
 	}
-	if n, err := r.ReadAt(make([]byte, 1), -1); n != 0 || err == nil || err == io.EOF {
+	if n, err := r.ReadAt(make([]byte, 1), -1); n != 0 || err == nil || errors.Is(err, io.EOF) {
 		t.Errorf("before the start: %d bytes, %v", n, err)
 	}
 }
@@ -105,7 +105,7 @@ func TestReaderKeepsWrongBytes(t *testing.T) {
 				r := d.reader()
 				p := make([]byte, int64(len(data))-off)
 				n, err := r.ReadAt(p, off)
-				if int64(n) != max(0, test.good-off) || err == nil || err == io.EOF {
+				if int64(n) != max(0, test.good-off) || err == nil || errors.Is(err, io.EOF) {
 					t.Errorf("from %d: %d bytes, %v", off, n, err)
 				}
 				if !bytes.Equal(p[:n], data[:n]) || len(bytes.Trim(p[n:], "\x00")) > 0 {
@@ -173,7 +173,7 @@ func TestReaderGivesWhatItChecked(t *testing.T) {
 			}
 			if err == nil {
 				given++
-			} else if err != io.EOF {
+			} else if !errors.Is(err, io.EOF) {
 				refused++
 			}
 		}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"sync"
-	"sync/atomic"
 	"testing"
 
 	"inlay/internal/verity"
@@ -69,55 +67,6 @@ func TestVerifyRefuses(t *testing.T) {
 		p := make([]byte, 1)
 		if n, err := d.reader().ReadAt(p, 0); n != 0 || err == nil || errors.Is(err, io.EOF) {
 			t.Errorf("%s: read %d bytes: %v", name, n, err)
-		}
-	}
-}
-
-// TestVerifyProgress counts the blocks that are reported, and what is read: all
-// of it once, and nothing else.
-func TestVerifyProgress(t *testing.T) {
-	t.Parallel()
-	const count = 128*128 + 300
-	d := newDevice(t, params(t).Salt, random(6, count))
-	data, hash := &counter{ReaderAt: d.data}, &counter{ReaderAt: d.hash}
-	var blocks atomic.Uint64
-	err := verity.Verify(t.Context(), d.super, d.root, data, hash, verity.VerifyOptions{
-		Workers: 5, Progress: func(n uint64) { blocks.Add(n) },
-	})
-	if err != nil || blocks.Load() != count {
-		t.Errorf("%d blocks of %d: %v", blocks.Load(), count, err)
-	}
-	data.want(t, "data", 0, count)
-	hash.want(t, "hash tree", 1, 1+d.super.HashBlocks())
-}
-
-// counter counts how often each block is read.
-type counter struct {
-	io.ReaderAt
-	mu    sync.Mutex
-	times map[uint64]int
-}
-
-func (c *counter) ReadAt(p []byte, off int64) (int, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.times == nil {
-		c.times = map[uint64]int{}
-	}
-	for i := off / blockSize; i*blockSize < off+int64(len(p)); i++ {
-		c.times[uint64(i)]++
-	}
-	return c.ReaderAt.ReadAt(p, off)
-}
-
-func (c *counter) want(t *testing.T, what string, first, end uint64) {
-	t.Helper()
-	if uint64(len(c.times)) != end-first {
-		t.Errorf("%s: %d blocks were read, not %d", what, len(c.times), end-first)
-	}
-	for i := first; i < end; i++ {
-		if c.times[i] != 1 {
-			t.Errorf("%s: block %d was read %d times", what, i, c.times[i])
 		}
 	}
 }

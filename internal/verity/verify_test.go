@@ -98,13 +98,13 @@ func TestVerifyFirst(t *testing.T) {
 				d := newDevice(t, salt, large[:count*blockSize])
 				sameBlock(t, d.verify(t, 0), nil)
 				for range rounds {
-					d := d.flip(chance, count)
-					want := d.judge(t)
+					bad := d.flip(chance, count)
+					want := bad.judge(t)
 					if want == nil {
 						t.Fatal("whatever was flipped, the second opinion is that nothing is wrong")
 					}
 					for _, workers := range []int{1, 2, 3, 100} {
-						sameBlock(t, d.verify(t, workers), want)
+						sameBlock(t, bad.verify(t, workers), want)
 					}
 				}
 			}
