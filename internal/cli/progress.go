@@ -18,7 +18,9 @@ type progress struct {
 	bar   *progressbar.ProgressBar
 }
 
-func (env *Env) newProgress(quiet bool) *progress { return &progress{env: env, quiet: quiet, what: "reading layers"} }
+func (env *Env) newProgress(quiet bool) *progress {
+	return &progress{env: env, quiet: quiet, what: "reading layers"}
+}
 
 func (p *progress) step(s build.Step) {
 	if p.quiet {

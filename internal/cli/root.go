@@ -31,6 +31,7 @@ func newRoot(env *Env) *cobra.Command {
 	root.AddCommand(
 		newBuild(env),
 		newInspect(env),
+		newVerify(env),
 		newKeys(env),
 		newSign(env),
 		newVersion(env),

@@ -197,7 +197,7 @@ func TestAttribute(t *testing.T) {
 func TestUnopened(t *testing.T) {
 	t.Parallel()
 	missing := judge(t, filepath.Join(t.TempDir(), "hello.sysext.raw"), verify.Options{})
-	if missing.Result != verify.Unreadable || !errors.Is(missing.Err, fs.ErrNotExist) || len(missing.Checks) == 0 {
+	if missing.Result != verify.Missing || !errors.Is(missing.Err, fs.ErrNotExist) || len(missing.Checks) == 0 {
 		t.Errorf("missing: %s", explain(missing))
 	}
 	pipe := filepath.Join(t.TempDir(), "hello.sysext.raw")

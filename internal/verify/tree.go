@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"sync/atomic"
+	"sync"
 
 	"inlay/internal/hint"
 	"inlay/internal/verity"
@@ -22,8 +22,14 @@ func (c *course) checkTree(ctx context.Context) (State, string, error) {
 	total := int64(vol.super.DataBlocks) * verity.BlockSize //nolint:gosec // bounded by the size of the partition
 	o := verity.VerifyOptions{Workers: c.options.Workers}
 	if c.options.Progress != nil {
-		var done atomic.Int64
-		o.Progress = func(blocks uint64) { c.options.Progress(done.Add(int64(blocks)*verity.BlockSize), total) } //nolint:gosec // as total
+		var mu sync.Mutex
+		var done int64
+		o.Progress = func(blocks uint64) {
+			mu.Lock()
+			defer mu.Unlock()
+			done += int64(blocks) * verity.BlockSize //nolint:gosec // as total
+			c.options.Progress(done, total)
+		}
 	}
 	err := verity.Verify(ctx, vol.super, vol.root, vol.data, vol.hash, o)
 	if err != nil {

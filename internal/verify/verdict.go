@@ -14,6 +14,7 @@ type Result string
 const (
 	Good         Result = "good"         // every check that the policy asks for has passed
 	Incompatible Result = "incompatible" // to be trusted, but this host would not take it
+	Missing      Result = "missing"      // there is no such file
 	Unreadable   Result = "unreadable"   // the medium or the rights to it failed, not the image
 	Refused      Result = "refused"      // not to be trusted
 )

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -38,7 +39,8 @@ type Options struct {
 	Host *extension.Host
 	// Workers that hash; 0 means one for each processor.
 	Workers int
-	// Progress is told how many bytes of data have been checked, of how many.
+	// Progress is told how many bytes of data have been checked, of how many;
+	// one call at a time.
 	Progress func(done, total int64)
 }
 
@@ -71,7 +73,11 @@ func Unopened(path string, o Options, err error) *Verdict {
 	for _, s := range c.steps() {
 		c.verdict.Checks = append(c.verdict.Checks, Check{Check: s.name, State: Skipped})
 	}
-	c.refuse(CheckTable, Unreadable, err)
+	result := Unreadable
+	if errors.Is(err, fs.ErrNotExist) {
+		result = Missing
+	}
+	c.refuse(CheckTable, result, err)
 	return c.verdict
 }
 

@@ -1,0 +1,199 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"inlay/internal/content"
+	"inlay/internal/extension"
+	"inlay/internal/trust"
+	"inlay/internal/verify"
+)
+
+type verifyOptions struct {
+	images    []string
+	trust     trustOptions
+	depth     string
+	forHost   bool
+	osRelease string
+	quiet     bool
+	json      bool
+}
+
+func newVerify(env *Env) *cobra.Command {
+	o := verifyOptions{}
+	c := &cobra.Command{
+		Use:   "verify IMAGE...",
+		Short: "Say whether an extension can be trusted, and why",
+		Long: lines(
+			"Check extensions from the partition table inwards: both copies of the table, the",
+			"hash tree's superblock, every statement of the root hash, the deny lists, the",
+			"signature, every block of the data, the release file, the architecture. The first",
+			"check that fails refuses. Nothing is mounted and no root is needed.",
+			"",
+			"Trusted are the *.crt files in /etc/verity.d, /run/verity.d, /usr/local/lib/verity.d and",
+			"/usr/lib/verity.d, and what the configuration adds (/etc/inlay/config.yaml). With",
+			"--certificate, --trust-dir or --firmware, only what they name is trusted.",
+			"",
+			"IMAGE may be a disk image, a naked file system with a .verity and .roothash file",
+			"beside it, or a folder. Whether this host would take the extension is judged only",
+			"with --for-host.",
+			"",
+			"Exit status: 0 all are good, 1 one could not be read, 2 wrong usage, 3 one is refused,",
+			"4 one is not there, 5 one is not for this host. Of several, 3 goes before 1, 4 and 5.",
+		),
+		Example: lines(
+			examples("by the keys that this machine trusts", "inlay verify /var/lib/extensions/*.raw"),
+			examples("by one key, anywhere", "inlay verify k3s.sysext.raw --certificate keys/db.pem"),
+			examples("as trusted boot does", "inlay verify k3s.sysext.raw --firmware --for-host"),
+		),
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			o.images = args
+			return runVerify(c.Context(), env, o)
+		},
+	}
+	f := c.Flags()
+	o.trust.flags(c)
+	f.StringVar(&o.depth, "depth", string(verify.Full), "read every block (full) or only the top of the hash tree (top)")
+	f.BoolVar(&o.forHost, "for-host", false, "also judge whether the host at the root would take it")
+	f.StringVar(&o.osRelease, "os-release", "", "the host is the one that this os-release `FILE` describes; implies --for-host")
+	f.BoolVarP(&o.quiet, "quiet", "q", false, "print one line for each image")
+	f.BoolVar(&o.json, "json", false, "print the verdicts as JSON")
+	complete(c, "depth", string(verify.Full), string(verify.Top))
+	return c
+}
+
+// verifyReport is the JSON of the command.
+type verifyReport struct {
+	Policy   string            `json:"policy"`
+	Trusted  []anchorReport    `json:"trusted"`
+	Problems []trust.Problem   `json:"problems,omitempty"`
+	Images   []*verify.Verdict `json:"images"`
+}
+
+type anchorReport struct {
+	Subject     string `json:"subject"`
+	Fingerprint string `json:"fingerprint"`
+	Origin      string `json:"origin"`
+}
+
+func runVerify(ctx context.Context, env *Env, o verifyOptions) error {
+	depth, err := choice("--depth", o.depth, verify.Full, verify.Top)
+	if err != nil {
+		return err
+	}
+	j, err := o.trust.load()
+	if err != nil {
+		return err
+	}
+	v := verify.Options{
+		Anchors: j.anchors, Policy: j.policy, Depth: depth,
+		Now: env.Now(), RequireValidDates: o.trust.validDates,
+	}
+	if v.Host, err = o.host(env); err != nil {
+		return err
+	}
+	report := verifyReport{Policy: j.policy.String(), Trusted: []anchorReport{}, Problems: j.anchors.Problems}
+	for _, a := range j.anchors.Anchors {
+		report.Trusted = append(report.Trusted, anchorReport{a.Certificate.Subject.String(), fmt.Sprintf("%x", a.Fingerprint()), a.Origin})
+	}
+	if !o.json {
+		for _, p := range j.anchors.Problems {
+			env.warn([]string{p.Origin + ": " + p.Text})
+		}
+	}
+	code := exitDone
+	for i, path := range o.images {
+		verdict, err := env.verifyOne(ctx, path, v, o.quiet || o.json)
+		if err != nil {
+			return err
+		}
+		report.Images = append(report.Images, verdict)
+		if !o.json {
+			if i > 0 && !o.quiet {
+				fmt.Fprintln(env.Stdout)
+			}
+			env.printVerdict(verdict, o.quiet)
+		}
+		code = worse(code, verdictCode(verdict))
+	}
+	if o.json {
+		if err := env.printJSON(report); err != nil {
+			return err
+		}
+	}
+	return answered(code)
+}
+
+// verifyOne gives the verdict on one path, whatever is there.
+func (env *Env) verifyOne(ctx context.Context, path string, v verify.Options, quiet bool) (*verify.Verdict, error) {
+	s, err := verify.Open(path)
+	if err != nil {
+		return verify.Unopened(path, v, err), nil
+	}
+	p := env.newProgress(quiet)
+	defer p.end()
+	p.what = "verifying"
+	v.Progress = p.bytes
+	verdict, err := verify.Run(ctx, s, v)
+	return verdict, errors.Join(err, s.Close())
+}
+
+// host is the host that --for-host and --os-release name, or nil.
+func (o *verifyOptions) host(env *Env) (*extension.Host, error) {
+	if !o.forHost && o.osRelease == "" {
+		return nil, nil
+	}
+	word := extension.ArchitectureWord(env.Architecture)
+	if o.osRelease != "" {
+		text, err := readTrustFile(o.osRelease)
+		if err != nil {
+			return nil, err
+		}
+		host, err := extension.HostFrom(text, word)
+		if err != nil {
+			return nil, fmt.Errorf("reading %q: %w", o.osRelease, err)
+		}
+		return &host, nil
+	}
+	root, err := os.OpenRoot(o.trust.root)
+	if err != nil {
+		return nil, notFound(err)
+	}
+	defer root.Close()
+	host, err := extension.HostAt(content.Folder(root), word)
+	if err != nil {
+		return nil, err
+	}
+	return &host, nil
+}
+
+// verdictCode is the exit code for one verdict.
+func verdictCode(v *verify.Verdict) int {
+	switch v.Result {
+	case verify.Good:
+		return exitDone
+	case verify.Refused:
+		return exitRefused
+	case verify.Incompatible:
+		return exitIncompatible
+	case verify.Missing:
+		return exitNotFound
+	}
+	return exitFailed
+}
+
+// worse returns the exit code that matters more.
+func worse(a, b int) int {
+	for _, code := range []int{exitRefused, exitFailed, exitNotFound, exitIncompatible} {
+		if a == code || b == code {
+			return code
+		}
+	}
+	return exitDone
+}

@@ -1,0 +1,58 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"inlay/internal/verify"
+)
+
+// printVerdict prints what a tired person needs: the result first, why, what to
+// do, and then what each check found.
+func (env *Env) printVerdict(v *verify.Verdict, quiet bool) {
+	fmt.Fprintf(env.Stdout, "%s: %s: %s\n", printable(v.Path), v.Result, printable(headline(v)))
+	if v.Refusal != nil {
+		for _, h := range v.Refusal.Hints {
+			fmt.Fprintf(env.Stdout, "  hint: %s\n", printable(h))
+		}
+	}
+	if quiet {
+		return
+	}
+	for _, c := range v.Checks {
+		if c.State == verify.Skipped {
+			continue
+		}
+		fmt.Fprintf(env.Stdout, "  %-12s  %-7s  %s\n", c.Check, c.State, printable(c.Found))
+	}
+	if s := v.Signer; s != nil {
+		whose := "claims to be"
+		if s.Trusted {
+			whose = "trusted by " + s.Anchor
+		}
+		fmt.Fprintf(env.Stdout, "  signer: %s (%s), %s, valid %s to %s, %s\n", printable(s.Subject), printable(whose), s.Algorithm,
+			s.NotBefore.Format("2006-01-02"), s.NotAfter.Format("2006-01-02"), s.Fingerprint)
+	}
+	for _, f := range v.Findings {
+		more := ""
+		if f.Count > len(f.Paths) {
+			more = fmt.Sprintf(" and %d more", f.Count-len(f.Paths))
+		}
+		fmt.Fprintf(env.Stdout, "  note: %s: %s%s\n", f.Text, printable(strings.Join(f.Paths, ", ")), more)
+	}
+}
+
+// headline is the verdict in one line.
+func headline(v *verify.Verdict) string {
+	if v.Refusal != nil {
+		return v.Refusal.Reason
+	}
+	switch v.Protection {
+	case verify.Signed:
+		return "signed by " + v.Signer.Subject
+	case verify.Verity:
+		return "has a hash tree, but no signature that is trusted here"
+	default:
+		return "unprotected: anybody who can write to it can change it"
+	}
+}
