@@ -49,96 +49,144 @@ func parseCloud(c *Config, name string, text []byte) (bool, error) {
 }
 
 // ours returns the lines of the file with all emptied but those of install.trust
-// and install.policy, or nil if there are none of those. It goes by keys at the
-// beginning of lines and by indentation alone. Where that can't tell, in what
-// is written between braces or by alias, and our keys are somewhere, it refuses.
+// and install.policy, or nil if there are none of those.
 func (d *document) ours() ([]string, error) {
-	kept := make([]string, len(d.lines))
-	var (
-		installs, documents []int
-		inside, keep        bool
-		child               = -1 // the indentation of the keys below install
-		found               bool
-		odd                 = -1 // a line that may hide our keys
-	)
-	for i, text := range d.lines {
-		body := strings.TrimLeft(text, " ")
-		indent := len(text) - len(body)
-		if trimmed := strings.TrimSpace(body); trimmed == "" || strings.HasPrefix(trimmed, "#") {
-			if keep && trimmed != "" && indent <= child {
-				continue
-			}
-			if keep {
-				kept[i] = text
-			}
-			continue
-		}
-		if indent == 0 {
-			inside, keep, child = false, false, -1
-			switch key, rest := splitKey(body); {
-			case strings.HasPrefix(body, "---"), strings.HasPrefix(body, "..."):
-				documents = append(documents, i)
-			case key == "install":
-				installs = append(installs, i)
-				inside = rest == ""
-				if !inside {
-					odd = i
-				}
-			case strings.HasPrefix(body, "{"), key == "<<":
-				odd = i
-			}
-			continue
-		}
-		if !inside {
-			continue
-		}
-		if child < 0 {
-			child = indent
-		}
-		if indent <= child {
-			key, _ := splitKey(body)
-			keep = indent == child && slices.Contains([]string{"trust", "policy"}, key)
-			found = found || keep
-			if key == "<<" {
-				odd = i
-			}
-		}
-		if keep {
-			kept[i] = text
-		}
+	s := scan{kept: make([]string, len(d.lines)), child: -1}
+	for i, line := range d.lines {
+		s.line(i, line)
 	}
 	switch {
-	case odd >= 0 && d.mentionsOurs():
-		return nil, d.atPlace(odd+1, 1, hint.Wrap(errors.New("install.trust or install.policy may be meant here, and cannot be told"),
-			"write install: on a line of its own, and trust: and policy: indented below it, without braces, aliases or merge keys"))
-	case !found:
+	case s.odd > 0 && slices.ContainsFunc(s.doubtful(d.lines), mentionsOurs):
+		return nil, d.atPlace(s.odd, 1, hint.Wrap(errors.New("install.trust or install.policy may be meant here, and cannot be told"),
+			"write install: on a line of its own, and trust: and policy: indented below it by spaces, without braces, aliases or merge keys"))
+	case !s.found:
 		return nil, nil
-	case len(installs) > 1:
-		return nil, d.atPlace(installs[1]+1, 1, hint.Wrap(errors.New("install is given twice"), "put both under one key"))
-	case slices.ContainsFunc(documents, func(i int) bool { return i > installs[0] || d.contentBefore(i) }):
-		return nil, d.atPlace(documents[len(documents)-1]+1, 1, hint.Wrap(errors.New("a second document"), "put all keys into one document, without ---"))
+	case s.installs > 1:
+		return nil, d.atPlace(s.install, 1, hint.Wrap(errors.New("install is given twice"), "put both under one key"))
+	case s.documents > 1:
+		return nil, d.atPlace(s.document, 1, hint.Wrap(errors.New("a second document"), "put all keys into one document, without ---"))
 	}
-	return kept, nil
+	return s.kept, nil
 }
 
-// mentionsOurs says whether our keys stand anywhere in the file.
-func (d *document) mentionsOurs() bool {
-	return slices.ContainsFunc(d.lines, func(line string) bool {
-		for _, key := range []string{"trust", "policy"} {
-			if _, after, ok := strings.Cut(line, key); ok && strings.Contains(strings.TrimLeft(after, `"' `)+" ", ":") {
+// scan finds our lines in a cloud-config by keys at the beginning of lines and
+// by indentation alone: whatever stands deeper belongs to the key above it,
+// also in blocks of text. Where that cannot tell, it says so.
+type scan struct {
+	kept                []string
+	inside, keep, found bool
+	child               int // the indentation of the keys below install, -1 = not seen yet
+	installs, install   int // how many, and the line of the last, from 1
+	documents, document int // likewise, of those with content
+	content             bool
+	odd                 int   // the first line that may hide our keys, from 1; 0 = none
+	inOdd               bool  // what follows belongs to such a line
+	entry               []int // the lines that may hide our keys, from 0
+	everywhere          bool  // or they may be in any other
+}
+
+func (s *scan) line(i int, text string) {
+	body := strings.TrimLeft(text, " ")
+	indent := len(text) - len(body)
+	trimmed := strings.TrimSpace(body)
+	if trimmed == "" || trimmed[0] == '#' {
+		// Within what is ours it may belong to a block of text.
+		if s.keep && indent > s.child {
+			s.kept[i] = text
+		}
+		return
+	}
+	if indent == 0 {
+		s.top(i, body)
+		return
+	}
+	if s.inOdd {
+		s.entry = append(s.entry, i)
+	}
+	if !s.inside {
+		return
+	}
+	if s.child < 0 {
+		s.child = indent
+	}
+	if indent <= s.child {
+		key, _ := splitKey(body)
+		s.keep = indent == s.child && (key == "trust" || key == "policy")
+		s.found = s.found || s.keep
+		if key == "<<" {
+			s.doubt(i, true)
+		}
+	}
+	if s.keep {
+		s.kept[i] = text
+	}
+}
+
+// top takes a line that is not indented.
+func (s *scan) top(i int, body string) {
+	wasInside := s.inside
+	s.inside, s.keep, s.inOdd, s.child = false, false, false, -1
+	if mark := strings.HasPrefix(body, "---"); mark || strings.HasPrefix(body, "...") {
+		s.content = false
+		if rest := strings.TrimSpace(body[3:]); rest == "" || rest[0] == '#' {
+			return
+		}
+	}
+	if !s.content {
+		s.content = true
+		s.documents, s.document = s.documents+1, i+1
+	}
+	switch key, rest := splitKey(body); {
+	case key == "install":
+		s.installs, s.install = s.installs+1, i+1
+		s.inside = rest == ""
+		if !s.inside {
+			s.doubt(i, strings.Contains(rest, "*"))
+		}
+	case strings.ContainsAny(body[:1], "{?&!"), key == "<<", body[0] == '\t' && wasInside:
+		s.doubt(i, key == "<<")
+	}
+}
+
+// doubt notes that our keys may be in what begins at a line, or everywhere.
+func (s *scan) doubt(i int, everywhere bool) {
+	if s.odd == 0 {
+		s.odd = i + 1
+	}
+	s.inOdd = true
+	s.entry = append(s.entry, i)
+	s.everywhere = s.everywhere || everywhere
+}
+
+// doubtful returns the lines that may hide our keys.
+func (s *scan) doubtful(lines []string) []string {
+	if s.everywhere {
+		return lines
+	}
+	var some []string
+	for _, i := range s.entry {
+		some = append(some, lines[i])
+	}
+	return some
+}
+
+// mentionsOurs says whether one of our keys may stand in a line.
+func mentionsOurs(line string) bool {
+	for _, key := range []string{"trust", "policy"} {
+		for rest := line; ; {
+			before, after, ok := strings.Cut(rest, key)
+			if !ok {
+				break
+			}
+			rest = after
+			begins := before == "" || strings.ContainsAny(before[len(before)-1:], " \t{,\"'-?")
+			after = strings.TrimLeft(after, "\"' \t")
+			if begins && (after == "" || after[0] == ':') {
 				return true
 			}
 		}
-		return false
-	})
-}
-
-// contentBefore says whether there is more than comments before a line.
-func (d *document) contentBefore(line int) bool {
-	return slices.ContainsFunc(d.lines[:line], func(text string) bool {
-		text = strings.TrimSpace(text)
-		return text != "" && !strings.HasPrefix(text, "#")
-	})
+	}
+	return false
 }
 
 // splitKey returns the key that a line begins with, and what stands behind its
@@ -148,7 +196,7 @@ func splitKey(body string) (key, rest string) {
 	if !found {
 		return "", ""
 	}
-	key, rest = strings.TrimSpace(key), strings.TrimSpace(rest)
+	key, rest = strings.TrimRight(key, " "), strings.TrimSpace(rest)
 	if len(key) >= 2 && (key[0] == '"' || key[0] == '\'') && key[len(key)-1] == key[0] {
 		key = key[1 : len(key)-1]
 	}

@@ -15,6 +15,8 @@ import (
 	"inlay/internal/hint"
 )
 
+var errIrregular = errors.New("it is not a regular file")
+
 // maxDropIns bounds how many files of one folder are read.
 const maxDropIns = 1000
 
@@ -109,6 +111,9 @@ func list(root *os.Root, folder string) ([]string, error) {
 // load reads one file and puts it on top of c.
 func (c *Config) load(root *os.Root, name string, shared bool) error {
 	shown := "/" + name
+	if info, err := root.Stat(name); shared && err == nil && !info.Mode().IsRegular() {
+		return nil // somebody else's, and nothing that could be read
+	}
 	f, err := open(root, name)
 	if err != nil {
 		return hint.Default(fmt.Errorf("reading the configuration %q: %w", shown, err), advice(err))
@@ -137,15 +142,22 @@ func (c *Config) load(root *os.Root, name string, shared bool) error {
 	return nil
 }
 
-// open opens a regular file and waits for nothing: opening a FIFO would.
+// open opens a regular file. It never waits for the other end of a FIFO.
 func open(root *os.Root, name string) (*os.File, error) {
+	info, err := root.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errIrregular
+	}
+	// By now it may be something else.
 	f, err := root.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
 	if err != nil {
 		return nil, err
 	}
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("it is not a regular file but %s", info.Mode())
+	if info, err = f.Stat(); err == nil && !info.Mode().IsRegular() {
+		err = errIrregular
 	}
 	if err != nil {
 		f.Close()

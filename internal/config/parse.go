@@ -133,7 +133,7 @@ func (d *document) bound(tokens token.Tokens) error {
 		if keys > maxKeys {
 			return d.atToken(tk, fmt.Errorf("more than %d keys", maxKeys))
 		}
-		if max(depth, marks) > maxDepth || tk.Position.Column > maxFile {
+		if max(depth, marks) > maxDepth {
 			return d.atToken(tk, fmt.Errorf("values lie more than %d deep in each other", maxDepth))
 		}
 	}
