@@ -118,7 +118,7 @@ func runVerify(ctx context.Context, env *Env, o verifyOptions) error {
 			if i > 0 && !o.quiet {
 				fmt.Fprintln(env.Stdout)
 			}
-			env.printVerdict(verdict, o.quiet)
+			env.printVerdict(verdict, report.Trusted, o.quiet)
 		}
 		code = worse(code, verdictCode(verdict))
 	}

@@ -9,7 +9,7 @@ import (
 
 // printVerdict prints what a tired person needs: the result first, why, what to
 // do, and then what each check found.
-func (env *Env) printVerdict(v *verify.Verdict, quiet bool) {
+func (env *Env) printVerdict(v *verify.Verdict, trusted []anchorReport, quiet bool) {
 	fmt.Fprintf(env.Stdout, "%s: %s: %s\n", printable(v.Path), v.Result, printable(headline(v)))
 	if v.Refusal != nil {
 		for _, h := range v.Refusal.Hints {
@@ -18,6 +18,9 @@ func (env *Env) printVerdict(v *verify.Verdict, quiet bool) {
 	}
 	if quiet {
 		return
+	}
+	if v.Refusal != nil && v.Refusal.Check == verify.CheckSignature {
+		env.printTrusted(trusted)
 	}
 	for _, c := range v.Checks {
 		if c.State == verify.Skipped {
@@ -30,7 +33,11 @@ func (env *Env) printVerdict(v *verify.Verdict, quiet bool) {
 		if s.Trusted {
 			whose = "trusted by " + s.Anchor
 		}
-		fmt.Fprintf(env.Stdout, "  signer: %s (%s), %s, valid %s to %s, %s\n", printable(s.Subject), printable(whose), s.Algorithm,
+		usage := ""
+		if len(s.KeyUsage) > 0 {
+			usage = ", for " + strings.Join(s.KeyUsage, " ")
+		}
+		fmt.Fprintf(env.Stdout, "  signer: %s (%s), %s%s, valid %s to %s, %s\n", printable(s.Subject), printable(whose), s.Algorithm, usage,
 			s.NotBefore.Format("2006-01-02"), s.NotAfter.Format("2006-01-02"), s.Fingerprint)
 	}
 	for _, f := range v.Findings {
@@ -39,6 +46,20 @@ func (env *Env) printVerdict(v *verify.Verdict, quiet bool) {
 			more = fmt.Sprintf(" and %d more", f.Count-len(f.Paths))
 		}
 		fmt.Fprintf(env.Stdout, "  note: %s: %s%s\n", f.Text, printable(strings.Join(f.Paths, ", ")), more)
+	}
+}
+
+// shownAnchors is how many trusted keys a refusal names.
+const shownAnchors = 5
+
+// printTrusted says who would have been trusted.
+func (env *Env) printTrusted(trusted []anchorReport) {
+	for i, a := range trusted {
+		if i == shownAnchors {
+			fmt.Fprintf(env.Stdout, "  trusted: and %d more (--json lists all)\n", len(trusted)-i)
+			return
+		}
+		fmt.Fprintf(env.Stdout, "  trusted: %s (%s), %s\n", printable(a.Subject), printable(a.Origin), a.Fingerprint)
 	}
 }
 
