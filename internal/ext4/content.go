@@ -25,6 +25,9 @@ func (f *FileSystem) openRegular(n *Inode) (io.Reader, error) {
 	if n.flags&flagVerity != 0 {
 		return nil, &Unsupported{"fs-verity"}
 	}
+	if n.flags&flagInlineData != 0 {
+		return f.openInline(n)
+	}
 	return f.openData(n)
 }
 

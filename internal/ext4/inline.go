@@ -1,13 +1,14 @@
 package ext4
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"slices"
 )
 
-// inlineData returns a copy of what a file holds in its inode: the map's 60
-// bytes, and then the value of a hidden attribute.
+// inlineData returns a copy of what a link or folder holds in its inode.
 func (f *FileSystem) inlineData(n *Inode) ([]byte, error) {
 	data, err := f.inlineRoom(n)
 	if err != nil {
@@ -19,6 +20,20 @@ func (f *FileSystem) inlineData(n *Inode) ([]byte, error) {
 	return data[:n.Size], nil
 }
 
+// openInline reads a regular file in its inode. It may be longer than the inode
+// has room, with zeros at the end: mkfs.ext4 packs files so that are one hole.
+func (f *FileSystem) openInline(n *Inode) (io.Reader, error) {
+	data, err := f.inlineRoom(n)
+	if err != nil {
+		return nil, err
+	}
+	data = data[:min(n.Size, int64(len(data)))]
+	zeros := &content{f: f, ino: n.Ref.ino, pos: int64(len(data)), size: n.Size, noMore: true}
+	return io.MultiReader(bytes.NewReader(data), zeros), nil
+}
+
+// inlineRoom returns a copy of all that an inode has room for: the map's 60
+// bytes, and then the value of a hidden attribute.
 func (f *FileSystem) inlineRoom(n *Inode) ([]byte, error) {
 	entries, err := f.xattrsInInode(n)
 	if err != nil {
