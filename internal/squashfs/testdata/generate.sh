@@ -36,14 +36,15 @@ for name in attributed attributed-link file char; do
   setfattr -h -n security.sample -v "$long" "$tree/usr/$name"
 done
 find "$tree" -exec touch -h -d @1700000000 {} +
-chmod 4750 "$tree/usr/code"
+chmod 755 "$tree"
 chown 1000:100 "$tree/usr/code"
+chmod 4750 "$tree/usr/code"
 
 image() {
   name=$1.squashfs
   shift
   rm -f "$name"
-  mksquashfs "$tree" "$name" -noappend -no-progress -quiet -nopad -b 4K -mkfs-time 1700000000 -processors 1 "$@"
+  mksquashfs "$tree" "$name" -noappend -no-progress -quiet -nopad -b 4K -always-use-fragments -mkfs-time 1700000000 -processors 1 "$@"
 }
 image gzip -comp gzip -Xcompression-level 6
 image zstd -comp zstd -Xcompression-level 19
