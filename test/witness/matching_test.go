@@ -3,6 +3,7 @@ package witness_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -129,9 +130,9 @@ func (h matchingHost) write(t *testing.T, root string) {
 	for name, files := range h.extensions {
 		own := filepath.Join(h.folder(root), name)
 		write(t, filepath.Join(own, k.Hierarchies[0], "share/file"), name, 0o644)
-		for file, text := range files {
+		for file, all := range files {
 			path := filepath.Join(own, k.ReleaseFile(file))
-			text, strict, set := strings.Cut(text, "\x00")
+			text, strict, set := strings.Cut(all, "\x00")
 			target, link := strings.CutPrefix(strict, "->")
 			if link {
 				links[strings.TrimPrefix(path, root+"/")] = target
@@ -246,7 +247,7 @@ func (h matchingHost) outcomes(t *testing.T, output string) map[string]string {
 	for _, hierarchy := range hierarchies {
 		names, _ := hierarchy.Extensions.([]any)
 		for _, name := range names {
-			outcomes[name.(string)] = merged
+			outcomes[fmt.Sprint(name)] = merged
 		}
 	}
 	if slices.Contains(slices.Collect(maps.Values(outcomes)), "") {
