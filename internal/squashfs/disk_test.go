@@ -36,7 +36,9 @@ func (d *disk) file(name string, content []byte) { d.check(os.WriteFile(d.path(n
 // noise returns n bytes that don't compress.
 func (d *disk) noise(n int) []byte {
 	b := make([]byte, n)
-	d.rand.Read(b)
+	if _, err := d.rand.Read(b); err != nil {
+		d.t.Fatal(err)
+	}
 	return b
 }
 
