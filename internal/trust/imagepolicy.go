@@ -188,6 +188,9 @@ func normalizeFlags(d partition, f policyFlags) policyFlags {
 	default:
 		f &^= useVerity | useSigned
 	}
+	if f&useOpen == useAbsent {
+		f &^= anyReadOnly | anyGrowFS // of what isn't there they don't matter
+	}
 	return f
 }
 

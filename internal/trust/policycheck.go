@@ -9,13 +9,11 @@ import (
 // Check returns nil if p lets an image in that shows f, or else what p wants
 // and what was found.
 //
-// The partitions' presence, flags and file system are held against the rules as
-// systemd's dissector does it, and then the protection as its activation does,
-// but for three things, all stricter: a trusted signature is what counts, the
-// file system is looked at, and data that would stay unused is refused, as an
-// extension without data is none. Encrypted data is never found, so a policy
-// that wants it fits nothing. The flags of the hash tree and the signature are
-// taken to be those of the data.
+// The partitions' presence and flags, and how the data is protected, are held
+// against the rules as systemd's dissector does it (257), with two additions:
+// only a trusted signature passes as one, and the file system is looked at.
+// Encrypted data is never found, so a policy that wants it fits nothing. The
+// flags of the hash tree and the signature are taken to be those of the data.
 func (p Policy) Check(f Found) error {
 	r := p.asRules()
 	if err := r.check(f); err != nil {
@@ -70,6 +68,9 @@ func (r *policyRules) check(f Found) error {
 	default:
 		return fmt.Errorf("the data is neither root nor usr but %q", f.Designator)
 	}
+	if f.Naked {
+		data = partRoot // whatever lies in it
+	}
 	f.Signed = f.Signed && f.Verity // a signature without a tree covers nothing
 	f.Signature = f.Signature || f.Signed
 
@@ -82,7 +83,11 @@ func (r *policyRules) check(f Found) error {
 			return err
 		}
 		f.Verity = there[data.verity()]
-		f.Signed = f.Signed && f.Verity && there[data.signature()]
+		f.Signature = there[data.signature()]
+		f.Signed = f.Signed && f.Signature
+		if f.Signature && !f.Verity {
+			return fmt.Errorf("the partition %s may not be used, and the signature of its root hash must be", data.verity())
+		}
 	}
 	want := r.get(data)
 	if err := checkProtection(want, f); err != nil {
@@ -98,22 +103,22 @@ func (r *policyRules) check(f Found) error {
 // against the rules, and takes out of there what the rules leave unused.
 func (r *policyRules) checkPresence(there *[partitions]bool, f Found) error {
 	for p := range partitions {
-		use := r.get(p) & useOpen
+		want := r.get(p)
+		use := want & useOpen
+		data := p == partRoot || p == partUsr
 		switch {
-		case there[p] && use == useAbsent:
-			return fmt.Errorf("the partition %s must not be there, and it is", p)
-		case there[p] && use&^useAbsent == useUnused:
-			there[p] = false // as if it were not there; what is below comes first
-			if p != partRoot && p != partUsr && use&useAbsent == 0 {
-				return fmt.Errorf("the partition %s may not be used and may not be missing either", p)
-			}
 		case !there[p] && use&useAbsent == 0:
 			return fmt.Errorf("a partition %s must be there (%s), and it is not", p, use)
-		case there[p] && p != partRoot && p != partUsr:
-			if use&(useUnprotected|useUnused) == 0 {
-				return fmt.Errorf("the partition %s may not be used in any way", p)
-			}
-			if err := checkFlags(r.get(p), f); err != nil {
+		case !there[p]:
+		case use == useAbsent:
+			return fmt.Errorf("the partition %s must not be there, and it is", p)
+		case use&^useAbsent == useUnused:
+			there[p] = false
+		case data: // how it is protected is looked at later
+		case use&(useUnprotected|useUnused) == 0:
+			return fmt.Errorf("the partition %s may not be used in any way", p)
+		default:
+			if err := checkFlags(want, f); err != nil {
 				return fmt.Errorf("the partition %s: %w", p, err)
 			}
 		}
@@ -122,17 +127,21 @@ func (r *policyRules) checkPresence(there *[partitions]bool, f Found) error {
 }
 
 // checkProtection decides whether the data may be used as it is protected. What
-// has a hash tree is used with it if the rule knows of trees at all: then
-// nothing falls back to unprotected.
+// has a signature to use wants the rule to take signed data; if the signature is
+// not trusted, the rule must take a mere hash tree too.
 func checkProtection(want policyFlags, f Found) error {
-	use := want & useOpen
-	trees := use & (useVerity | useSigned)
+	use, fits := want&useOpen, false
 	switch {
 	case use&^useIgnore == 0:
 		return errors.New("it may not be used")
-	case f.Signed && trees != 0, f.Verity && use&useVerity != 0:
-		return nil
-	case use&useUnprotected != 0 && (!f.Verity || trees == 0):
+	case f.Verity && f.Signature && !f.Naked:
+		fits = use&useSigned != 0 && (f.Signed || use&useVerity != 0)
+	case f.Verity:
+		fits = use&useVerity != 0 || f.Signed && use&useSigned != 0
+	default:
+		fits = use&useUnprotected != 0
+	}
+	if fits {
 		return nil
 	}
 	var ways []string
@@ -142,6 +151,7 @@ func checkProtection(want policyFlags, f Found) error {
 	}{
 		{useVerity, "a hash tree"},
 		{useSigned, "a hash tree with a signature by a trusted key"},
+		{useUnprotected, "no hash tree"},
 		{useEncrypted | useEncryptedWithIntegrity, "encryption, which extensions don't have"},
 	} {
 		if use&way.flag != 0 {
@@ -149,8 +159,11 @@ func checkProtection(want policyFlags, f Found) error {
 		}
 	}
 	found := "nothing protects it"
-	if f.Verity {
-		found = "it has a hash tree without such a signature"
+	switch {
+	case f.Verity && f.Signature && f.Signed:
+		found = "it has a hash tree with a trusted signature"
+	case f.Verity:
+		found = "it has a hash tree without a trusted signature"
 	}
 	return fmt.Errorf("it wants %s, and %s", strings.Join(ways, " or "), found)
 }
