@@ -1,95 +1,118 @@
 package cli
 
 import (
-	"fmt"
-	"strings"
+	"context"
+	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"inlay/internal/inspect"
 )
 
+// inspectFlags are the flags of inlay inspect.
+type inspectFlags struct {
+	list, manifest bool
+	copyFrom       string
+	output         string
+	asJSON         bool
+}
+
 func newInspect(env *Env) *cobra.Command {
-	var list, asJSON bool
+	var o inspectFlags
 	c := &cobra.Command{
 		Use:   "inspect IMAGE",
 		Short: "Show what is in an extension image",
 		Long: lines(
-			"Show the partitions, root hash, release file and signer of IMAGE, and with --list",
-			"its files. Nothing is mounted and nothing is verified: a signature that is",
-			"present may be anyone's. Release file and files are read from uncompressed EROFS;",
-			"of an image with another file system everything else is shown.",
+			"Show the partitions, root hash, release file, uses and signer of IMAGE, and with",
+			"--list or --mtree its files; --copy-from takes one of them out. IMAGE is a disk",
+			"image, a file system in a file of its own, or a folder. Nothing is mounted and",
+			"nothing is verified: a signature that is present may be anyone's, and what IMAGE",
+			"can be used as is what it says of itself.",
 			"",
-			"Exit status: 0 done, 1 failed, 2 wrong usage, 4 no such image.",
+			"Files are read from EROFS without compression, squashfs, ext4 and its ancestors,",
+			"and folders. Of an image with another file system everything else is shown.",
+			"",
+			"Exit status: 0 done, 1 failed, 2 wrong usage, 4 no such image, or no such file in it.",
 		),
 		Example: lines(
 			examples("an overview", "inlay inspect k3s.sysext.raw"),
 			examples("all files, for a program", "inlay inspect k3s.sysext.raw --list --json"),
+			examples("one file", "inlay inspect k3s.sysext.raw --copy-from /usr/bin/k3s --output k3s"),
 		),
 		Args: arguments("IMAGE"),
-		RunE: func(_ *cobra.Command, args []string) error {
-			report, err := inspect.Image(args[0], inspect.Options{Files: list})
-			if err != nil {
-				return imageError(err)
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := o.check(c); err != nil {
+				return err
 			}
-			if asJSON {
-				return env.printJSON(report)
-			}
-			env.printReport(report, list)
-			return nil
+			return env.inspect(c, args[0], o)
 		},
 	}
-	c.Flags().BoolVar(&list, "list", false, "list the files")
-	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	c.Flags().BoolVar(&o.list, "list", false, "list the files")
+	c.Flags().BoolVar(&o.manifest, "mtree", false, "print the files, with digests, in the format of mtree(5) and nothing else")
+	c.Flags().StringVar(&o.copyFrom, "copy-from", "", "copy the regular file `PATH` out of the image, to standard output")
+	c.Flags().StringVarP(&o.output, "output", "o", "", "copy to `FILE`, which appears complete or not at all")
+	c.Flags().BoolVar(&o.asJSON, "json", false, "print JSON")
 	return c
 }
 
-func (env *Env) printReport(r *inspect.Report, list bool) {
-	facts := []fact{
-		{"image", r.Name},
-		{"size", size(r.Size)},
-		{"kind", r.Kind},
-		{"name", r.ExtensionName},
-		{"architecture", r.Architecture},
-		{"image UUID", r.ImageUUID},
-		{"release", strings.Join(append(r.SysextRelease, r.ConfextRelease...), " ")},
-		{"root hash", r.RootHash},
-		{"signature", r.Signature + " (not verified)"},
+// check refuses flags that ask for two things at once.
+func (o *inspectFlags) check(c *cobra.Command) error {
+	copies := c.Flags().Changed("copy-from")
+	writes := c.Flags().Changed("output")
+	switch {
+	case copies && (o.list || o.manifest), o.list && o.manifest:
+		return usagef("use one at a time", "--list, --mtree and --copy-from exclude each other")
+	case copies && o.copyFrom == "":
+		return usagef("give a path such as /usr/bin/k3s; --list shows them", "--copy-from has no path")
+	case writes && !copies:
+		return usagef("add --copy-from PATH", "--output alone says of nothing where to put it")
+	case writes && o.output == "":
+		return usagef("give the name of a file", "--output is empty")
+	case o.manifest && o.asJSON:
+		return usagef("use --list --json", "--mtree is a format of its own")
+	case copies && o.asJSON && !writes:
+		return usagef("add --output FILE", "--json would print into the middle of the file")
 	}
-	if r.Signature != "present" {
-		facts[len(facts)-1].value = r.Signature
+	return nil
+}
+
+func (env *Env) inspect(c *cobra.Command, path string, o inspectFlags) error {
+	ctx := c.Context()
+	switch {
+	case o.manifest:
+		return imageError(inspect.Manifest(ctx, path, env.Stdout))
+	case o.copyFrom != "" && o.output == "":
+		return imageError(inspect.Copy(ctx, path, o.copyFrom, env.Stdout))
+	case o.copyFrom != "":
+		return env.copyOut(ctx, path, o)
 	}
-	if s := r.Signer; s != nil {
-		who := s.Subject
-		if who == "" {
-			who = "serial " + s.Serial + " of " + s.Issuer
-		}
-		facts = append(facts, fact{"signer", who}, fact{"fingerprint", s.Fingerprint})
-		if s.NotBefore != nil {
-			facts = append(facts, fact{"valid", s.NotBefore.UTC().Format("2006-01-02") + " to " + s.NotAfter.UTC().Format("2006-01-02")})
-		}
+	report, err := inspect.Image(ctx, path, inspect.Options{Files: o.list})
+	if err != nil {
+		return imageError(err)
 	}
-	env.printFacts(facts)
-	fmt.Fprintln(env.Stdout)
-	for _, m := range r.Mounts {
-		fmt.Fprintf(env.Stdout, "%2d  %s  %-15s  %s  %-22s  %-21s  %10s\n",
-			m.Number, m.ReadWrite, m.Designator, m.UUID, printable(m.Label), m.FileSystem, size(m.Size))
+	if o.asJSON {
+		return env.printJSON(report)
 	}
-	if list {
-		fmt.Fprintln(env.Stdout)
+	env.printReport(report, o.list)
+	return nil
+}
+
+func (env *Env) copyOut(ctx context.Context, path string, o inspectFlags) error {
+	if info, err := os.Stat(o.output); err == nil && info.IsDir() {
+		return usagef("give the name of the file too", "--output %q is a folder", o.output)
 	}
-	for _, f := range r.Files {
-		what := printable(f.Path)
-		if f.Target != "" {
-			what += " -> " + printable(f.Target)
-		}
-		length := fmt.Sprint(f.Size)
-		if f.Device != "" {
-			length = f.Device
-		}
-		fmt.Fprintf(env.Stdout, "%s %3d %5d %5d %12s %s %s\n", f.Mode, f.Links, f.UID, f.GID, length, f.MTime.Format("2006-01-02 15:04:05"), what)
+	// Exit status 4 is about the image alone.
+	if _, err := os.Stat(filepath.Dir(o.output)); err != nil {
+		return err
 	}
-	for _, u := range r.Unread {
-		fmt.Fprintf(env.Stderr, "warning: not read: %s\n", printable(u))
+	copied, err := inspect.CopyTo(ctx, path, o.copyFrom, o.output)
+	if err != nil {
+		return imageError(err)
 	}
+	if o.asJSON {
+		return env.printJSON(copied)
+	}
+	env.printFacts([]fact{{"file", copied.Path}, {"from", copied.From}, {"size", size(copied.Size)}})
+	return nil
 }

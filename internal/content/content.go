@@ -54,6 +54,8 @@ type File struct {
 	// Major and Minor number a device.
 	Major, Minor uint32
 	Xattrs       []Xattr // sorted by name
+
+	node node
 }
 
 // Xattr is an extended attribute under its full name, such as "user.origin".

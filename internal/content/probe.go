@@ -127,3 +127,21 @@ func saturate(hi, lo uint64) int64 {
 	}
 	return int64(lo)
 }
+
+// UUID returns the UUID that a file system names itself by, as the 16 bytes
+// stand in it: those of all zeros, and those of kinds that have none, are not
+// found.
+func UUID(r io.ReaderAt, size int64) (uuid [16]byte, found bool) {
+	kind, _ := Probe(r, size)
+	at, known := map[string]int64{
+		"erofs": 1024 + 48, "ext2": 1024 + 104, "ext3": 1024 + 104, "ext4": 1024 + 104,
+		"xfs": 32, "btrfs": 0x10020, "f2fs": 1024 + 108,
+	}[kind]
+	if !known {
+		return uuid, false
+	}
+	if n, err := r.ReadAt(uuid[:], at); n < len(uuid) && err != nil {
+		return [16]byte{}, false
+	}
+	return uuid, uuid != [16]byte{}
+}

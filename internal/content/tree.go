@@ -87,7 +87,7 @@ func (t *Tree) stat(path string, n node) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading %q: %w", rooted(path), err)
 	}
-	f.Path = path
+	f.Path, f.node = path, n
 	return f, nil
 }
 

@@ -1,198 +1,149 @@
 package inspect
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"slices"
 	"strings"
-	"time"
 
-	"github.com/erofs/go-erofs"
-	"golang.org/x/sys/unix"
-
+	"inlay/internal/content"
 	"inlay/internal/extension"
 	"inlay/internal/osrelease"
 )
 
-// Bounds on what a listing takes from a hostile image.
-const (
-	maxFiles = 4_000_000
-	maxDepth = 512
-)
-
-// fileSystem reads the release file and, if asked, the list of files.
-func (r *Report) fileSystem(section *io.SectionReader, o Options) {
-	err := r.readFiles(section, o)
+// content reads what the tree says of itself and, if asked, the list of files.
+// Only the end of ctx is an error.
+func (r *Report) content(ctx context.Context, x *content.Extension, o Options) error {
+	tree, err := x.Tree()
 	if err != nil {
 		r.unread("files", err)
+		return nil
 	}
-}
-
-func (r *Report) readFiles(section *io.SectionReader, o Options) (err error) {
-	kind := fileSystemOf(section)
-	if kind != "erofs" {
-		return fmt.Errorf("the file system is %q, which inlay does not read", kind)
+	r.Uses = new(Uses)
+	r.metadata(tree)
+	r.releases(tree)
+	r.BootableContainer = hasInit(tree)
+	r.BootableUEFI = r.BootableContainer && x.Image != nil && hasESP(x.Image.Table)
+	if !o.Files {
+		return nil
 	}
-	// The reader is another's, and the image may be anyone's.
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("the file system is damaged: %v", p)
+	err = tree.Walk(ctx, func(f *content.File) error {
+		if f.Path != "." {
+			r.Files = append(r.Files, describe(f))
 		}
-	}()
-	files, err := erofs.Open(section)
-	if err != nil {
-		return fmt.Errorf("opening the file system: %w", err)
-	}
-	if err := r.release(files); err != nil {
-		return err
-	}
-	if o.Files {
-		return r.list(files)
-	}
-	return nil
-}
-
-// release finds the release file, which tells the kind and the name: of
-// several, the one for the name that the image goes by.
-func (r *Report) release(files fs.FS) error {
-	for _, k := range extension.Kinds() {
-		names, err := releaseNames(files, k)
-		if err != nil {
-			return err
-		}
-		if len(names) == 0 {
-			continue
-		}
-		if r.Kind == "" || strings.HasSuffix(r.Name, k.Suffix) {
-			r.Kind = k.Name
-		}
-		name := names[0]
-		if own := extension.TrimSuffix(r.Name); slices.Contains(names, own) {
-			name = own
-		} else if len(names) > 1 {
-			r.unread("release file", fmt.Errorf("there are %d, none of them for %q", len(names), own))
-			continue
-		}
-		text, err := readSmall(files, k.ReleaseFile(name))
-		if err != nil {
-			return err
-		}
-		if r.Kind == k.Name {
-			r.ExtensionName = name
-		}
-		r.setRelease(k, text)
-	}
-	if r.Kind == "" {
-		r.unread("release file", errors.New("there is none: no system merges this image"))
-	}
-	return nil
-}
-
-// releaseNames lists the names that the image's release files of a kind are for.
-func releaseNames(files fs.FS, k extension.Kind) ([]string, error) {
-	entries, err := fs.ReadDir(files, k.ReleaseFolder)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading %q: %w", "/"+k.ReleaseFolder, err)
-	}
-	var names []string
-	for _, e := range entries {
-		if name, found := strings.CutPrefix(e.Name(), extension.ReleasePrefix); found {
-			names = append(names, name)
-		}
-	}
-	return names, nil
-}
-
-func (r *Report) setRelease(k extension.Kind, text []byte) {
-	parsed, err := osrelease.Parse(text)
-	if err != nil {
-		r.unread("release file", err)
-		return
-	}
-	if k.Configuration {
-		r.ConfextRelease = parsed.Lines()
-	} else {
-		r.SysextRelease = parsed.Lines()
-	}
-}
-
-func readSmall(files fs.FS, name string) ([]byte, error) {
-	f, err := files.Open(name)
-	if err != nil {
-		return nil, fmt.Errorf("reading %q: %w", "/"+name, err)
-	}
-	text, err := io.ReadAll(io.LimitReader(f, osrelease.MaxSize+1))
-	if err = errors.Join(err, f.Close()); err != nil {
-		return nil, fmt.Errorf("reading %q: %w", "/"+name, err)
-	}
-	return text, nil
-}
-
-// list fills Files with every name, in bytewise order of paths.
-func (r *Report) list(files fs.FS) error {
-	return fs.WalkDir(files, ".", func(name string, e fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return fmt.Errorf("reading %q: %w", "/"+name, err)
-		case len(r.Files) == maxFiles || strings.Count(name, "/") > maxDepth:
-			return fmt.Errorf("listing stops at %q: more than %d files, or %d folders deep", "/"+name, maxFiles, maxDepth)
-		case name == ".":
-			return nil
-		}
-		info, err := e.Info()
-		if err != nil {
-			return fmt.Errorf("reading %q: %w", "/"+name, err)
-		}
-		f := File{Path: "/" + name, Mode: modeText(info.Mode()), Size: info.Size(), MTime: info.ModTime().UTC(), Links: 1}
-		if stat, ok := info.Sys().(*erofs.Stat); ok {
-			f.describe(stat)
-		}
-		if links, ok := files.(fs.ReadLinkFS); ok && info.Mode()&fs.ModeSymlink != 0 {
-			if f.Target, err = links.ReadLink(name); err != nil {
-				return fmt.Errorf("reading %q: %w", "/"+name, err)
-			}
-		}
-		r.Files = append(r.Files, f)
 		return nil
 	})
+	if err != nil && ctx.Err() == nil {
+		r.unread("files", err)
+	}
+	return ctx.Err()
 }
 
-func (f *File) describe(stat *erofs.Stat) {
-	// The mode of fs.FileInfo lacks setuid and its kin, stat's has them.
-	f.Mode, f.UID, f.GID, f.Links = modeText(stat.Mode), stat.UID, stat.GID, stat.Nlink
-	f.MTime = time.Unix(int64(stat.Mtime), int64(stat.MtimeNs)).UTC()
-	if stat.Mode&fs.ModeDevice != 0 {
-		f.Size, f.Device = 0, fmt.Sprintf("%d:%d", unix.Major(uint64(stat.Rdev)), unix.Minor(uint64(stat.Rdev)))
+// metadata reads the files by which systems and initrds are known.
+func (r *Report) metadata(tree *content.Tree) {
+	os := r.fields(tree, "etc/os-release", "usr/lib/os-release")
+	r.OSRelease, r.PortableService = os.Lines(), os.Get("PORTABLE_PREFIXES") != ""
+	r.InitrdRelease = r.fields(tree, "etc/initrd-release", "usr/lib/initrd-release").Lines()
+	r.Initrd = len(r.InitrdRelease) > 0
+	r.MachineInfo = r.fields(tree, "etc/machine-info").Lines()
+	if text := r.small(tree, "etc/machine-id"); len(strings.TrimSpace(text)) == 32 {
+		r.MachineID = strings.TrimSpace(text)
 	}
-	for name := range stat.Xattrs {
-		f.Xattrs = append(f.Xattrs, name)
-	}
-	slices.Sort(f.Xattrs)
-}
-
-// fileSystemOf knows a file system by its magic number, in the word of
-// blkid(8), or returns "".
-func fileSystemOf(section io.ReaderAt) string {
-	for _, known := range []struct {
-		name  string
-		at    int64
-		magic string
-	}{
-		{"erofs", 1024, "\xe2\xe1\xf5\xe0"},
-		{"squashfs", 0, "hsqs"},
-		{"ext4", 1080, "\x53\xef"},
-		{"btrfs", 65600, "_BHRfS_M"},
-		{"xfs", 0, "XFSB"},
-	} {
-		b := make([]byte, len(known.magic))
-		if _, err := section.ReadAt(b, known.at); err == nil && string(b) == known.magic {
-			return known.name
+	for line := range strings.Lines(r.small(tree, "etc/hostname")) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+			r.Hostname = line
+			break
 		}
 	}
-	return ""
+}
+
+// fields reads the first of names that is there.
+func (r *Report) fields(tree *content.Tree, names ...string) *osrelease.Release {
+	for _, name := range names {
+		text := r.small(tree, name)
+		if text == "" {
+			continue
+		}
+		parsed, err := osrelease.Parse([]byte(text))
+		if err != nil {
+			r.unread("/"+name, err)
+			continue
+		}
+		return parsed
+	}
+	return new(osrelease.Release)
+}
+
+// small reads a file that need not be there.
+func (r *Report) small(tree *content.Tree, name string) string {
+	text, err := tree.ReadFile(name, osrelease.MaxSize)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		r.unread("/"+name, err)
+	}
+	return string(text)
+}
+
+// releases finds the release files, which tell the kind and the name.
+func (r *Report) releases(tree *content.Tree) {
+	problems := len(r.Unread)
+	for _, k := range extension.Kinds() {
+		release := r.release(tree, k)
+		system, portable, initrd := scopes(k, release)
+		if k.Configuration {
+			r.ConfigurationExtension, r.PortableConfext, r.InitrdConfext = system, portable, initrd
+		} else {
+			r.SystemExtension, r.PortableSysext, r.InitrdSystemExtension = system, portable, initrd
+		}
+	}
+	if r.Kind == "" && len(r.Unread) == problems {
+		r.unread("release file", errors.New("there is none: no system merges this extension"))
+	}
+}
+
+// release finds the release file of a kind and returns what it says, or nil if
+// systemd would not find it under the image's name.
+func (r *Report) release(tree *content.Tree, k extension.Kind) *osrelease.Release {
+	found, fits, err := tree.Release(k, extension.TrimSuffix(r.Name))
+	if err != nil {
+		r.Kind = cmp.Or(r.Kind, k.Name)
+		r.unread("release file", err)
+		return nil
+	}
+	if found == nil {
+		return nil
+	}
+	r.note(k, found.Name, found.Release)
+	if !fits {
+		return nil
+	}
+	return found.Release
+}
+
+// note takes down a release file. An image with those of both kinds is of the
+// one that its name says.
+func (r *Report) note(k extension.Kind, name string, release *osrelease.Release) {
+	if r.Kind == "" || strings.HasSuffix(r.Name, k.Suffix) {
+		r.Kind, r.ExtensionName = k.Name, name
+	}
+	if k.Configuration {
+		r.ConfextRelease = release.Lines()
+	} else {
+		r.SysextRelease = release.Lines()
+	}
+}
+
+// describe puts a file into the words of the report.
+func describe(f *content.File) File {
+	d := File{
+		Path: "/" + f.Path, Mode: modeText(f.Mode), UID: f.UID, GID: f.GID, Size: f.Size, Links: f.Links, MTime: f.MTime, Target: f.Target,
+	}
+	if f.Device() {
+		d.Device = fmt.Sprintf("%d:%d", f.Major, f.Minor)
+	}
+	for _, x := range f.Xattrs {
+		d.Xattrs = append(d.Xattrs, x.Name)
+	}
+	return d
 }

@@ -1,20 +1,21 @@
-// Package inspect says what is in an extension image: partitions, root hash,
-// release file, signer and files, all read in place, without root and without
-// a loop device. It judges nothing: whether an image can be trusted is the
-// verifier's to say.
+// Package inspect says what is in an extension: partitions, root hash, release
+// file, signer and files, all read in place, without root and without a loop
+// device. What systemd-dissect shows, it shows under the same names. It judges
+// nothing: whether an image can be trusted is the verifier's to say.
 package inspect
 
 import (
+	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"inlay/internal/cms"
+	"inlay/internal/content"
 	"inlay/internal/ddi"
 	"inlay/internal/gpt"
-	"inlay/internal/hint"
+	"inlay/internal/guid"
 )
 
 // Options say how much to read.
@@ -23,87 +24,41 @@ type Options struct {
 	Files bool
 }
 
-// notAnImage is advice for whoever named another file.
-const notAnImage = "name a disk image, such as the NAME.sysext.raw that inlay build makes"
+// Image reads the extension at path: a disk image, a naked file system or a
+// folder. Whatever cannot be read inside it stands in the report's Unread; only
+// what is no extension at all is an error.
+func Image(ctx context.Context, path string, o Options) (*Report, error) {
+	x, err := content.OpenExtension(path)
+	if err != nil {
+		return nil, err
+	}
+	defer x.Close()
+	full, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	r := &Report{Name: filepath.Base(full), Form: x.Form, Size: x.Size, Signature: "unsigned"}
+	switch {
+	case x.Image != nil:
+		r.image(x.Image)
+	case x.Naked != nil:
+		r.naked(x.Naked, full)
+	}
+	if err := r.content(ctx, x, o); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
 
-// Image reads the image at path. Whatever cannot be read inside it stands in
-// the report's Unread; only a file that is no disk image at all is an error.
-func Image(path string, o Options) (*Report, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, hint.Wrap(fmt.Errorf("%q is not a regular file", path), notAnImage)
-	}
-	image, err := ddi.Open(f, info.Size())
-	if err != nil {
-		return nil, fmt.Errorf("reading %q: %w", path, hint.Default(err, notAnImage))
-	}
-	r := &Report{
-		Name: filepath.Base(path), Size: info.Size(), SectorSize: image.Table.SectorSize,
-		Architecture: image.Architecture, ImageUUID: image.Table.DiskGUID.String(), Signature: "unsigned",
-	}
+// image reads a disk image.
+func (r *Report) image(image *ddi.Image) {
+	r.SectorSize, r.Architecture, r.ImageUUID = image.Table.SectorSize, image.Architecture, image.Table.DiskGUID.String()
 	for _, damage := range image.Table.Damage {
 		r.Unread = append(r.Unread, damage.String())
 	}
 	r.partitions(image)
 	r.verity(image)
 	r.signature(image)
-	r.fileSystem(image.FileSystem(), o)
-	return r, nil
-}
-
-// partitions fills Mounts in the shape of systemd-dissect's.
-func (r *Report) partitions(image *ddi.Image) {
-	for _, p := range image.Table.Partitions {
-		m := Mount{
-			ReadWrite: "rw", UUID: p.GUID.String(), Label: p.Label, Number: p.Number,
-			Offset: image.Table.Offset(p), Size: image.Table.Length(p),
-		}
-		if p.Attributes&gpt.ReadOnly != 0 {
-			m.ReadWrite = "ro"
-		}
-		if d, known := gpt.Lookup(p.Type); known {
-			m.Designator, m.Architecture = designator(d), d.Architecture
-			switch d.Role {
-			case gpt.Verity:
-				m.FileSystem = "DM_verity_hash"
-			case gpt.Signature:
-				m.FileSystem = "verity_hash_signature"
-			case gpt.Data:
-				m.FileSystem = fileSystemOf(image.Section(p))
-				m.Verity = verityWord(image)
-			}
-		}
-		r.Mounts = append(r.Mounts, m)
-	}
-}
-
-// designator is systemd's name of a partition: root, root-verity, root-verity-sig.
-func designator(d gpt.Discoverable) string {
-	switch d.Role {
-	case gpt.Verity:
-		return d.Designator + "-verity"
-	case gpt.Signature:
-		return d.Designator + "-verity-sig"
-	}
-	return d.Designator
-}
-
-func verityWord(image *ddi.Image) string {
-	switch {
-	case image.Signed != nil:
-		return "signed"
-	case image.Verity != nil:
-		return "yes"
-	}
-	return "no"
 }
 
 func (r *Report) verity(image *ddi.Image) {
@@ -116,7 +71,7 @@ func (r *Report) verity(image *ddi.Image) {
 		r.RootHash = hex.EncodeToString(root[:])
 	}
 	if s, err := image.Superblock(); err == nil {
-		r.VerityUUID = gpt.GUID(s.UUID).String()
+		r.VerityUUID = guid.GUID(s.UUID).String()
 		r.Salt = hex.EncodeToString(s.Salt)
 	}
 }
@@ -153,4 +108,15 @@ func (r *Report) signature(image *ddi.Image) {
 		r.Signer.Subject = certificate.Subject.String()
 		r.Signer.NotBefore, r.Signer.NotAfter = &certificate.NotBefore, &certificate.NotAfter
 	}
+}
+
+// hasESP says whether firmware would find a system to boot.
+func hasESP(t *gpt.Table) bool {
+	const efiSystem = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"
+	for _, p := range t.Partitions {
+		if p.Type.String() == efiSystem {
+			return true
+		}
+	}
+	return false
 }

@@ -1,38 +1,37 @@
 package inspect
 
-import "io/fs"
+import "inlay/internal/content"
 
-// modeText is a mode as ls(1) prints it, which is not how Go does: the type's
-// own letter, and setuid, setgid and sticky in the place of an x.
-func modeText(m fs.FileMode) string {
-	text := []byte("-rwxrwxrwx")
-	switch {
-	case m&fs.ModeDir != 0:
-		text[0] = 'd'
-	case m&fs.ModeSymlink != 0:
-		text[0] = 'l'
-	case m&fs.ModeCharDevice != 0:
-		text[0] = 'c'
-	case m&fs.ModeDevice != 0:
-		text[0] = 'b'
-	case m&fs.ModeNamedPipe != 0:
-		text[0] = 'p'
-	case m&fs.ModeSocket != 0:
-		text[0] = 's'
-	case !m.IsRegular():
-		text[0] = '?'
+// modeText is a POSIX mode as ls(1) prints it.
+func modeText(mode uint32) string {
+	text := []byte("?rwxrwxrwx")
+	for _, known := range []struct {
+		kind   uint32
+		letter byte
+	}{
+		{content.TypeRegular, '-'},
+		{content.TypeFolder, 'd'},
+		{content.TypeLink, 'l'},
+		{content.TypeChar, 'c'},
+		{content.TypeBlock, 'b'},
+		{content.TypeFIFO, 'p'},
+		{content.TypeSocket, 's'},
+	} {
+		if mode&content.TypeMask == known.kind {
+			text[0] = known.letter
+		}
 	}
 	for bit := range 9 {
-		if m&(1<<(8-bit)) == 0 {
+		if mode&(1<<(8-bit)) == 0 {
 			text[1+bit] = '-'
 		}
 	}
 	for _, special := range []struct {
-		bit    fs.FileMode
+		bit    uint32
 		at     int
 		letter byte
-	}{{fs.ModeSetuid, 3, 's'}, {fs.ModeSetgid, 6, 's'}, {fs.ModeSticky, 9, 't'}} {
-		if m&special.bit == 0 {
+	}{{0o4000, 3, 's'}, {0o2000, 6, 's'}, {0o1000, 9, 't'}} {
+		if mode&special.bit == 0 {
 			continue
 		}
 		if text[special.at] == '-' {

@@ -1,7 +1,6 @@
 package inspect_test
 
 import (
-	"io/fs"
 	"testing"
 
 	"inlay/internal/inspect"
@@ -9,21 +8,21 @@ import (
 
 func TestModeText(t *testing.T) {
 	t.Parallel()
-	for want, mode := range map[string]fs.FileMode{
-		"-rw-r-----": 0o640,
-		"-rwsr-xr-x": 0o755 | fs.ModeSetuid,
-		"-rwSr-Sr-T": 0o644 | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky,
-		"-rwxr-sr-x": 0o755 | fs.ModeSetgid,
-		"drwxrwxrwt": 0o777 | fs.ModeDir | fs.ModeSticky,
-		"lrwxrwxrwx": 0o777 | fs.ModeSymlink,
-		"crw-------": 0o600 | fs.ModeDevice | fs.ModeCharDevice,
-		"brw-rw----": 0o660 | fs.ModeDevice,
-		"prw-------": 0o600 | fs.ModeNamedPipe,
-		"s---------": fs.ModeSocket,
-		"?---------": fs.ModeIrregular,
+	for want, mode := range map[string]uint32{
+		"-rw-r-----": 0o100640,
+		"-rwsr-xr-x": 0o104755,
+		"-rwSr-Sr-T": 0o107644,
+		"-rwxr-sr-x": 0o102755,
+		"drwxrwxrwt": 0o041777,
+		"lrwxrwxrwx": 0o120777,
+		"crw-------": 0o020600,
+		"brw-rw----": 0o060660,
+		"prw-------": 0o010600,
+		"s---------": 0o140000,
+		"?---------": 0,
 	} {
 		if got := inspect.ModeText(mode); got != want {
-			t.Errorf("%v: got %s, want %s", mode, got, want)
+			t.Errorf("%o: got %s, want %s", mode, got, want)
 		}
 	}
 }

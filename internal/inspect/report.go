@@ -2,19 +2,20 @@ package inspect
 
 import "time"
 
-// Report is what an image holds. Keys that systemd-dissect --json has too
+// Report is what an extension holds. Keys that systemd-dissect --json has too
 // have its names and values; docs/json.md lists them all.
 type Report struct {
 	Name         string `json:"name"`
 	Size         int64  `json:"size"`
-	SectorSize   int    `json:"sectorSize"`
+	SectorSize   int    `json:"sectorSize,omitempty"`
 	Architecture string `json:"architecture,omitempty"`
-	ImageUUID    string `json:"imageUuid"`
-	// SysextRelease and ConfextRelease hold the lines of the release file.
-	SysextRelease  []string `json:"sysextRelease,omitempty"`
-	ConfextRelease []string `json:"confextRelease,omitempty"`
-	Mounts         []Mount  `json:"mounts"`
+	ImageUUID    string `json:"imageUuid,omitempty"`
+	Metadata
+	*Uses
+	Mounts []Mount `json:"mounts"`
 
+	// Form is "disk image", "file system" or "folder".
+	Form string `json:"form"`
 	// Kind is "sysext", "confext" or "" and ExtensionName the name that its
 	// release file goes by.
 	Kind          string `json:"kind,omitempty"`
@@ -31,17 +32,33 @@ type Report struct {
 	Unread []string `json:"unread,omitempty"`
 }
 
-// Mount is one partition.
+// Metadata are the files that say what a tree is for; lists hold their lines.
+type Metadata struct {
+	Hostname       string   `json:"hostname,omitempty"`
+	MachineID      string   `json:"machineId,omitempty"`
+	MachineInfo    []string `json:"machineInfo,omitempty"`
+	OSRelease      []string `json:"osRelease,omitempty"`
+	InitrdRelease  []string `json:"initrdRelease,omitempty"`
+	SysextRelease  []string `json:"sysextRelease,omitempty"`
+	ConfextRelease []string `json:"confextRelease,omitempty"`
+}
+
+// Mount is one partition, or a file system without partitions. What is nil is
+// null in JSON, as with systemd-dissect.
 type Mount struct {
-	ReadWrite    string `json:"rw"`
-	Designator   string `json:"designator"`
-	UUID         string `json:"partition_uuid"`
-	Label        string `json:"partition_label"`
-	FileSystem   string `json:"fstype"`
-	Architecture string `json:"architecture,omitempty"`
+	ReadWrite    string  `json:"rw"`
+	Designator   string  `json:"designator"`
+	UUID         *string `json:"partition_uuid"`
+	Label        *string `json:"partition_label"`
+	FileSystem   *string `json:"fstype"`
+	Architecture *string `json:"architecture"`
 	// Verity is "signed", "yes" or "no" by structure alone.
-	Verity string `json:"verity,omitempty"`
-	Number int    `json:"partno"`
+	Verity *string `json:"verity"`
+	GrowFS bool    `json:"growfs"`
+	// Node is the file of a file system without partitions: for a partition
+	// there is no device.
+	Node   *string `json:"node"`
+	Number *int    `json:"partno"`
 	// Offset and Size in bytes.
 	Offset int64 `json:"offset"`
 	Size   int64 `json:"size"`
@@ -58,7 +75,7 @@ type Signer struct {
 	NotAfter    *time.Time `json:"notAfter,omitempty"`
 }
 
-// File is one name in the image.
+// File is one name in the tree.
 type File struct {
 	Path string `json:"path"`
 	// Mode as ls(1) prints it.
