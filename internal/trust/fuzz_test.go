@@ -35,10 +35,12 @@ func FuzzFirmware(f *testing.F) {
 	f.Add([]byte(x509List(a.cert, b.cert)), []byte(x509List(a.cert)))
 	f.Add([]byte(x509List(a.cert)), []byte(esl(efi.X509SHA256(), make([]byte, 48))))
 	f.Add([]byte(esl(guid.GUID{1}, []byte("x"))), []byte("x"))
+	root := firmware(f, nil)
 	f.Fuzz(func(t *testing.T, db, dbx []byte) {
-		set := load(t, trust.Options{
-			Root: firmware(t, map[string]string{"db": string(db), "dbx": string(dbx)}), Firmware: true,
-		})
+		for name, value := range map[string][]byte{"db": db, "dbx": dbx} {
+			write(t, root, "sys/firmware/efi/efivars/"+variable(name), string(efi.Variable{Attributes: 0x27, Data: value}.Marshal()))
+		}
+		set := load(t, trust.Options{Root: root, Firmware: true})
 		checkProblems(t, set)
 		if len(set.Anchors) == 0 {
 			return

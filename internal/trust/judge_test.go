@@ -216,6 +216,19 @@ func TestKeys(t *testing.T) {
 	}
 }
 
+// A message may bring a certificate that can't have made its signature.
+func TestJudgeKeyOfAnotherKind(t *testing.T) {
+	t.Parallel()
+	serial := func(c *x509.Certificate) { c.SerialNumber = big.NewInt(1) }
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, brought := certify(t, "twin", identity{}, identity{key: key}, serial), signer(t, "twin", serial)
+	j := load(t, trust.Options{Chains: true}).Judge(message(t, content, made, brought.cert), []byte(content), trust.JudgeOptions{})
+	checkJudgement(t, j, trust.Bad, `the signature is broken: verifying with certificate "CN=twin": the signature is RSA, the key ECDSA`)
+}
+
 func TestLongNamesAreCut(t *testing.T) {
 	t.Parallel()
 	long := signer(t, "", func(c *x509.Certificate) {

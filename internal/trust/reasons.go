@@ -50,10 +50,7 @@ func (j *judging) broken(cert *x509.Certificate, err error) Judgement {
 		result.Reason = fmt.Sprintf("the signature is broken: %s did not sign this", nameOf(cert))
 		return result
 	}
-	if inner := errors.Unwrap(err); inner != nil {
-		err = inner // without the operation
-	}
-	result.Reason = oneLine(fmt.Sprintf("the signature is broken: by %s: %v", nameOf(cert), err))
+	result.Reason = oneLine(fmt.Sprintf("the signature is broken: %v", err))
 	return result
 }
 
