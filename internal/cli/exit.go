@@ -23,6 +23,8 @@ const (
 	exitNotFound     = 4
 	exitIncompatible = 5
 	exitBusy         = 6
+	exitNewer        = 11 // as systemd-analyze compare-versions
+	exitOlder        = 12
 	exitInterrupted  = 130
 )
 
