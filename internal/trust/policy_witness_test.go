@@ -118,7 +118,7 @@ func compareTable(t *testing.T, text string, p trust.Policy, said string) {
 // known returns uses as 257 knows them, in one order.
 func known(uses string) []string {
 	set := map[string]bool{}
-	for _, word := range strings.Split(uses, "+") {
+	for word := range strings.SplitSeq(uses, "+") {
 		switch word {
 		case "open":
 			for _, use := range []string{"verity", "signed", "encrypted", "unprotected", "unused", "absent"} {

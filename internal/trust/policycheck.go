@@ -130,7 +130,8 @@ func (r *policyRules) checkPresence(there *[partitions]bool, f Found) error {
 // has a signature to use wants the rule to take signed data; if the signature is
 // not trusted, the rule must take a mere hash tree too.
 func checkProtection(want policyFlags, f Found) error {
-	use, fits := want&useOpen, false
+	use := want & useOpen
+	var fits bool
 	switch {
 	case use&^useIgnore == 0:
 		return errors.New("it may not be used")
