@@ -12,7 +12,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"inlay/internal/build"
 	"inlay/internal/ddi"
 	"inlay/internal/verify"
 	"inlay/test/hostile"
@@ -54,7 +53,7 @@ func TestBeside(t *testing.T) {
 	t.Parallel()
 	pair := sample.Pair(t, sample.Certificate{})
 	o := verify.Options{Anchors: trusting(t, pair)}
-	im := hostile.Open(t, read(t, sample.Make(t, sample.Image{Signer: pair, FileSystem: build.Squashfs})))
+	im := hostile.Open(t, read(t, sample.Make(t, sample.Image{Signer: pair, FileSystem: "squashfs"})))
 	other := hostile.Open(t, read(t, sample.Make(t, sample.Image{Signer: pair, Files: noise(5)})))
 	hash := func(im *hostile.Image) []byte { return append(ddi.SignedText(im.Root), '\n') }
 	whole := map[string][]byte{

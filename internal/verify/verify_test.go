@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"inlay/internal/build"
 	"inlay/internal/cms"
 	"inlay/internal/ddi"
 	"inlay/internal/extension"
@@ -73,7 +72,7 @@ func TestSigners(t *testing.T) {
 		"expired, but not then":      {image(sample.Image{Signer: expired}), verify.Options{Anchors: anchors, Now: old.Add(time.Minute), RequireValidDates: true}, verify.Good, "", "", verify.Signed},
 		"policy of systemd":          {image(sample.Image{Signer: known}), verify.Options{Anchors: anchors, Policy: policy(t, "root=signed+absent:usr=signed+absent")}, verify.Good, "", "", verify.Signed},
 		"policy for usr alone":       {image(sample.Image{Signer: known}), verify.Options{Anchors: anchors, Policy: policy(t, "root=absent:usr=signed")}, verify.Refused, verify.CheckPolicy, "", ""},
-		"squashfs":                   {image(sample.Image{Signer: known, FileSystem: build.Squashfs}), verify.Options{Anchors: anchors}, verify.Good, "", "", verify.Signed},
+		"squashfs":                   {image(sample.Image{Signer: known, FileSystem: "squashfs"}), verify.Options{Anchors: anchors}, verify.Good, "", "", verify.Signed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -34,7 +34,7 @@ type Image struct {
 	Deferred   bool              // room for a signature, and none in it
 	Files      map[string]string // by path; with a mode of 0755
 	Release    []osrelease.Field
-	FileSystem build.FileSystem
+	FileSystem string // erofs if empty
 }
 
 // Make builds im into a folder of the test's own and returns the image's path.
@@ -50,7 +50,7 @@ func Make(t testing.TB, im Image) string {
 		im.Arch = "x86-64"
 	}
 	if im.FileSystem == "" {
-		im.FileSystem = build.EROFS
+		im.FileSystem = string(build.EROFS)
 	}
 	if im.Files == nil {
 		im.Files = map[string]string{im.Kind.Hierarchies[0] + "/bin/hello": "#!/bin/sh\necho hello\n"}
@@ -75,7 +75,7 @@ func Make(t testing.TB, im Image) string {
 	}
 	o := build.Options{
 		Reference: ref, Name: im.Name, Kind: im.Kind, Architecture: architecture, Release: im.Release,
-		FileSystem: im.FileSystem, Signer: im.Signer, DeferSignature: im.Deferred, Output: t.TempDir(),
+		FileSystem: build.FileSystem(im.FileSystem), Signer: im.Signer, DeferSignature: im.Deferred, Output: t.TempDir(),
 	}
 	src, err := source.Open(t.Context(), ref, source.Options{Architecture: architecture.Go, Wanted: o.Wanted()})
 	if err != nil {
