@@ -137,11 +137,9 @@ func (f *FileSystem) record(t *table, n uint64) ([]byte, error) {
 	if err := f.readAt(entry[:], t.index+int64(off/metadataSize*8)); err != nil {
 		return nil, err
 	}
-	block := binary.LittleEndian.Uint64(entry[:])
-	if block < uint64(t.blocks.start) {
-		return nil, fmt.Errorf("a block at %d before the table at %d", block, t.blocks.start)
-	}
-	c, err := f.at(t.blocks, place{block - uint64(t.blocks.start), uint16(off % metadataSize)})
+	// A block before the table wraps around, to far behind it.
+	block := binary.LittleEndian.Uint64(entry[:]) - uint64(t.blocks.start)
+	c, err := f.at(t.blocks, place{block, uint16(off % metadataSize)})
 	if err != nil {
 		return nil, err
 	}

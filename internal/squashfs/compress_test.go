@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"hash/crc32"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -54,6 +55,23 @@ func TestOnePiece(t *testing.T) {
 			expect(t, err, test.want)
 			if err == nil && !bytes.Equal(got, text) {
 				t.Error("it unpacks to something else")
+			}
+		})
+	}
+}
+
+// TestFarReferences unpacks what refers to the start of a large block from its end.
+func TestFarReferences(t *testing.T) {
+	t.Parallel()
+	text := make([]byte, 30000)
+	rand.NewChaCha8([32]byte{}).Read(text)
+	text = append(text, text...)
+	for name, compressor := range map[string]int{"gzip": gzip, "xz": 4, "lz4": 5, "zstd": 6} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := squashfs.Unpack(uint16(compressor), len(text), pack(t, compressor, text))
+			if err != nil || !bytes.Equal(got, text) {
+				t.Errorf("%d bytes, %v", len(got), err)
 			}
 		})
 	}

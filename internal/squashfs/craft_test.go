@@ -324,6 +324,65 @@ func TestLargeAttributes(t *testing.T) {
 	}
 }
 
+// TestRawBlocks crafts blocks that aren't packed and are longer than they may be.
+func TestRawBlocks(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name       string
+		data, size int
+		block      uint32
+		want       string
+	}{
+		{"as it should be", 100, 100, 100, ""},
+		{"longer than its file", 200, 100, 200, "a block of 200 bytes for 100"},
+		{"shorter than its file", 100, 200, 100, "holds 100 bytes and not 200"},
+		{"longer than all content", 99, 100, 100, "all content lies from 96 to 195"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			file := append(inodeHeader(2, 1), words(uint32(96), none, uint32(0), uint32(test.size), 1<<24|test.block)...)
+			c := crafted{compressor: gzip, data: make([]byte, test.data), inodeCount: 2, root: len(file)}
+			c.dirs = names(1, name(0, 2, "file"))
+			c.inodes = append(file, folder(2, uint32(3+len(c.dirs)), none)...)
+			f, err := open(c.image(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = read(f, unlimited())
+			expect(t, err, test.want)
+		})
+	}
+}
+
+// TestIndex has the second block of a table begin elsewhere.
+func TestIndex(t *testing.T) {
+	t.Parallel()
+	for what, place := range map[string]func(image []byte) uint64{
+		"before it": func(image []byte) uint64 { return binary.LittleEndian.Uint64(image[superInodeTab:]) },
+		"nowhere":   func([]byte) uint64 { return 1<<64 - 1 },
+		"behind it": func(image []byte) uint64 { return binary.LittleEndian.Uint64(image[superXattrs:]) },
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			c := crafted{compressor: gzip, inodes: folder(1, 3, 512), xattrs: make([]byte, 10), sets: make([]byte, 16*513)}
+			image := c.image(t)
+			f, err := open(image)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := read(f, unlimited()); err != nil {
+				t.Fatal(err)
+			}
+			binary.LittleEndian.PutUint64(image[len(image)-8:], place(image))
+			if f, err = open(image); err != nil {
+				t.Fatal(err)
+			}
+			_, err = read(f, unlimited())
+			expect(t, err, "it goes on past the end of its table")
+		})
+	}
+}
+
 // TestVastHole reads on in a file that is all hole, and larger than any disk.
 func TestVastHole(t *testing.T) {
 	t.Parallel()

@@ -164,7 +164,7 @@ func (f *FileSystem) tail(fragment, offset uint32, size int64) ([]byte, error) {
 		}
 		f.fragments.put(int64(fragment), content)
 	}
-	if int64(offset) > int64(len(content)) || size > int64(len(content))-int64(offset) {
+	if size > int64(len(content))-int64(offset) {
 		return nil, fmt.Errorf("%d bytes at %d of a fragment of %d", size, offset, len(content))
 	}
 	return content[offset:][:size], nil
@@ -181,5 +181,5 @@ func (f *FileSystem) readFragment(fragment uint32) ([]byte, error) {
 	if err == nil && n == 0 {
 		err = errors.New("it is empty")
 	}
-	return content[:n], err
+	return content[:n:n], err
 }

@@ -170,6 +170,7 @@ func hostileTables() []hostile {
 		{"rubbish that claims to be packed", func(e *editor) { e.u32(e.inode("usr/file")+56, 4096) }, "unpacking"},
 		{"fragment that is none", func(e *editor) { e.u32(e.inode("usr/code")+20, 77) }, "reading fragment 77: number 77 of"},
 		{"tail past its fragment", func(e *editor) { e.u32(e.inode("usr/code")+24, 4090) }, "bytes at 4090 of a fragment of"},
+		{"tail half past its fragment", func(e *editor) { e.u32(e.inode("usr/code")+24, 4000) }, "bytes at 4000 of a fragment of"},
 		{"tail past everything", func(e *editor) { e.u32(e.inode("usr/code")+24, math.MaxUint32) }, "bytes at 4294967295 of a fragment of"},
 		{"fragment in the inodes", func(e *editor) { e.u64(e.table(superFragTable, 0), uint64(e.at64(superInodeTab))) }, "reading fragment 0"},
 		{"fragment of no bytes", func(e *editor) { e.u32(e.table(superFragTable, 0)+8, 0) }, "a block of size 0x0"},
