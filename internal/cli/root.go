@@ -30,6 +30,7 @@ func newRoot(env *Env) *cobra.Command {
 	group(root)
 	root.AddCommand(
 		newBuild(env),
+		newDiff(env),
 		newInspect(env),
 		newVerify(env),
 		newKeys(env),
