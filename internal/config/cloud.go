@@ -26,22 +26,23 @@ func IsCloudConfig(text []byte) bool {
 // any. All else never reaches the YAML parser: it may hold templates, what our
 // parser does not know, or more than it could bear.
 func parseCloud(c *Config, name string, text []byte) (bool, error) {
-	d := &document{name: name, lines: strings.Split(string(text), "\n")}
+	d := newDocument(name, text)
 	if len(text) > maxCloud {
-		return true, d.check(text, maxCloud)
+		return true, d.check(len(text), maxCloud)
 	}
 	ours, err := d.ours()
 	if ours == nil || err != nil {
 		return err != nil, err
 	}
-	part := strings.Join(ours, "\n")
-	if err := d.check([]byte(part), maxCloud); err != nil {
+	size := 0
+	for _, line := range ours {
+		size += len(line)
+	}
+	part := &document{name: name, lines: ours}
+	if err := part.check(size, maxFile); err != nil {
 		return true, err
 	}
-	if len(strings.TrimSpace(part)) > maxFile {
-		return true, d.atPlace(1, 1, hint.Wrap(errors.New("install.trust is too large"), "put certificates into files"))
-	}
-	body, err := d.parse(part)
+	body, err := d.parse(ours)
 	if body == nil || err != nil {
 		return true, err
 	}
@@ -109,7 +110,9 @@ func (s *scan) line(i int, text string) {
 	if s.child < 0 {
 		s.child = indent
 	}
-	if indent <= s.child {
+	if body[0] == '\t' && !s.keep {
+		s.doubt(i, false)
+	} else if indent <= s.child && body[0] != '\t' { // what the parser says of tabs is clear enough
 		key, _ := splitKey(body)
 		s.keep = indent == s.child && (key == "trust" || key == "policy")
 		s.found = s.found || s.keep
@@ -144,7 +147,7 @@ func (s *scan) top(i int, body string) {
 			s.doubt(i, strings.Contains(rest, "*"))
 		}
 	case strings.ContainsAny(body[:1], "{?&!"), key == "<<", body[0] == '\t' && wasInside:
-		s.doubt(i, key == "<<")
+		s.doubt(i, key == "<<" || strings.ContainsAny(body[:1], "{?"))
 	}
 }
 

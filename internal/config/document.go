@@ -19,6 +19,12 @@ type document struct {
 	lines []string
 }
 
+// newDocument takes text apart. Lines may end as DOS ends them: the parser
+// would count those wrong.
+func newDocument(name string, text []byte) *document {
+	return &document{name: name, lines: strings.Split(strings.ReplaceAll(string(text), "\r\n", "\n"), "\n")}
+}
+
 // at says where err is.
 func (d *document) at(n ast.Node, err error) error { return d.atToken(n.GetToken(), err) }
 
@@ -32,7 +38,7 @@ func (d *document) atToken(tk *token.Token, err error) error {
 func (d *document) atPlace(line, column int, err error) error {
 	e := &Error{File: d.name, Line: line, Column: column, Err: err}
 	if line >= 1 && line <= len(d.lines) {
-		e.Source = strings.TrimRight(d.lines[line-1], "\r")
+		e.Source = d.lines[line-1]
 	}
 	return e
 }

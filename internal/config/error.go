@@ -47,7 +47,7 @@ func nearest(word string, known []string) string {
 	if len(word) > longest {
 		return ""
 	}
-	best, least := "", 1+max(1, len(word)/3)
+	best, least := "", 1+max(2, len(word)/3)
 	for _, k := range known {
 		n := edits(word, k)
 		if len(word) >= 3 && (strings.HasPrefix(k, word) || strings.HasPrefix(word, k)) {

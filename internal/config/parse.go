@@ -46,8 +46,8 @@ func Parse(name string, text []byte) (*Config, error) {
 
 // parseOwn reads a file of which everything is ours.
 func parseOwn(c *Config, name string, text []byte) (bool, error) {
-	d := &document{name: name, lines: strings.Split(string(text), "\n")}
-	if err := d.check(text, maxFile); err != nil {
+	d := newDocument(name, text)
+	if err := d.check(len(text), maxFile); err != nil {
 		return true, err
 	}
 	for i, line := range d.lines {
@@ -56,7 +56,7 @@ func parseOwn(c *Config, name string, text []byte) (bool, error) {
 			return true, d.atPlace(i+1, tab+1, hint.Wrap(errors.New("a tab indents this line, and YAML takes only spaces"), "put spaces in its place"))
 		}
 	}
-	body, err := d.parse(string(text))
+	body, err := d.parse(d.lines)
 	if body == nil || err != nil {
 		return true, err
 	}
@@ -65,9 +65,9 @@ func parseOwn(c *Config, name string, text []byte) (bool, error) {
 
 // check refuses what no YAML file of any kind holds, so that the parser only
 // ever sees text.
-func (d *document) check(text []byte, limit int) error {
-	if len(text) > limit {
-		return d.atPlace(1, 1, fmt.Errorf("the file takes %d bytes, and %d are the limit", len(text), limit))
+func (d *document) check(size, limit int) error {
+	if size > limit {
+		return d.atPlace(1, 1, fmt.Errorf("%d bytes are to be read, and %d are the limit", size, limit))
 	}
 	for i, line := range d.lines {
 		if !utf8.ValidString(line) {
@@ -76,19 +76,22 @@ func (d *document) check(text []byte, limit int) error {
 		if column := strings.IndexByte(line, 0); column >= 0 {
 			return d.atPlace(i+1, column+1, errors.New("a NUL byte"))
 		}
+		if column := strings.IndexByte(line, '\r'); column >= 0 { // for some, a line ends here
+			return d.atPlace(i+1, column+1, errors.New("a carriage return within a line"))
+		}
 	}
 	return nil
 }
 
-// parse returns the one value of text, nil if there is none.
-func (d *document) parse(text string) (body ast.Node, err error) {
+// parse returns the one value of lines, nil if there is none.
+func (d *document) parse(lines []string) (body ast.Node, err error) {
 	// The parser has met odd input that it did not expect.
 	defer func() {
 		if r := recover(); r != nil {
 			body, err = nil, d.atPlace(1, 1, fmt.Errorf("the YAML parser gave up: %v", r))
 		}
 	}()
-	tokens := lexer.Tokenize(text)
+	tokens := lexer.Tokenize(strings.Join(lines, "\n"))
 	if err := d.bound(tokens); err != nil {
 		return nil, err
 	}
