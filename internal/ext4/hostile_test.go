@@ -2,6 +2,7 @@ package ext4_test
 
 import (
 	"errors"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -223,4 +224,74 @@ func TestTruncated(t *testing.T) {
 	if _, err := longer.readAll(); err != nil {
 		t.Errorf("an image in a larger partition: %v", err)
 	}
+}
+
+// TestLargeFolders wants an end to what a folder costs in memory.
+func TestLargeFolders(t *testing.T) {
+	t.Parallel()
+	const groups = 40
+	for name, c := range map[string]struct {
+		names int
+		size  uint32
+		want  string
+	}{
+		"many names": {1<<18 - 1, 0, ""},
+		"too many":   {1 << 18, 0, "a folder with more than 262144 names: not supported"},
+		"too large":  {1, 257 << 20, "a folder of more than 268435456 bytes: not supported"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := slices.Concat(load(t, "ext4"), make(image, 4<<20))
+			size := int64(groups * 8192 * blockSize)
+			put32(m.super()[0x0:], groups*32)
+			put32(m.super()[0x4:], uint32(size/blockSize))
+			n, fifo := m.named("inner"), m.ino("fifo")
+			// 84 names in a block, behind the one that has one more.
+			blocks := uint32(c.names+83) / 84
+			put32(n[0x4:], max(c.size, (1+blocks)*blockSize))
+			put16(n[0x2a:], 2)
+			extent(n[0x28+24:], 1, uint16(blocks), 512)
+			for i := range c.names {
+				e := m[(512+i/84)*blockSize+i%84*12:]
+				put32(e, fifo)
+				put16(e[4:], 12)
+				e[6], e[7] = 3, 5
+				for digit := range 3 {
+					e[8+digit] = 'A' + byte(i>>(6*digit)&63)
+				}
+				if i%84 == 83 || i == c.names-1 {
+					put16(e[4:], uint16(blockSize-i%84*12))
+				}
+			}
+			f, err := ext4.Open(padded{m, size}, size)
+			check(t, err)
+			if f.Size() != size {
+				t.Errorf("%d bytes, want %d", f.Size(), size)
+			}
+			records, err := walk(f, 32<<20)
+			switch {
+			case c.want == "" && (err != nil || len(records) < c.names):
+				t.Errorf("%d names, %v", len(records), err)
+			case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
+				t.Errorf("error %v, want it to say %q", err, c.want)
+			}
+		})
+	}
+}
+
+// padded is an image that ends in zeros.
+type padded struct {
+	image
+	size int64
+}
+
+func (p padded) ReadAt(b []byte, off int64) (int, error) {
+	clear(b)
+	if off < int64(len(p.image)) {
+		copy(b, p.image[off:])
+	}
+	if off+int64(len(b)) > p.size {
+		return 0, io.EOF
+	}
+	return len(b), nil
 }

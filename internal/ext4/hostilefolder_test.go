@@ -1,9 +1,6 @@
 package ext4_test
 
-import (
-	"encoding/binary"
-	"fmt"
-)
+import "fmt"
 
 var hostileFolders = map[string]broken{
 	"empty":         {"ext4", func(m image) { put32(m.named("folder")[0x4:], 0) }, "a folder of 0 bytes in blocks of 1024"},
@@ -125,19 +122,24 @@ func xattrBlock(change func(b []byte)) func(image) {
 
 // accessList changes the value of one.
 func accessList(change func(b []byte)) func(image) {
+	return xattrEntry(2, "", func(entry, room []byte) { change(room[get16(entry[2:]):]) })
+}
+
+// xattrEntry changes an attribute, by its entry and by what offsets count from.
+func xattrEntry(prefix byte, name string, change func(entry, room []byte)) func(image) {
 	return func(m image) {
 		for _, room := range [][]byte{m.named("attributes")[0x80+32+4:], m.block(get32(m.named("attributes")[0x68:]))} {
 			entries := room
-			if binary.LittleEndian.Uint32(room) == 0xea020000 {
+			if get32(room) == 0xea020000 {
 				entries = room[32:]
 			}
 			for ; get32(entries) != 0; entries = entries[(16+int(entries[0])+3)&^3:] {
-				if entries[1] == 2 {
-					change(room[get16(entries[2:]):])
+				if entries[1] == prefix && string(entries[16:][:entries[0]]) == name {
+					change(entries, room)
 					return
 				}
 			}
 		}
-		panic("no list")
+		panic("no attribute " + name)
 	}
 }
