@@ -92,12 +92,15 @@ func (u *Unread) Error() string {
 // than the file system. The error is an *Unread for one that is not read. A Tree
 // is for one goroutine at a time.
 func Open(r io.ReaderAt, size int64) (*Tree, error) {
-	kind, _ := Probe(r, size)
+	kind, takes := Probe(r, size)
 	opener, known := map[string]func(io.ReaderAt, int64) (node, error){
 		"erofs": openEROFS, "squashfs": openSquashFS, "ext2": openExt4, "ext3": openExt4, "ext4": openExt4,
 	}[kind]
 	if !known {
 		return nil, &Unread{FileSystem: kind}
+	}
+	if takes > size {
+		return nil, fmt.Errorf("opening the %s file system: it takes %d bytes and there are %d", kind, takes, size)
 	}
 	t := &Tree{kind: kind}
 	err := guard(func() (err error) {

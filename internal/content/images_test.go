@@ -221,3 +221,19 @@ func TestUnread(t *testing.T) {
 		})
 	}
 }
+
+// TestCutShort opens images that end before the file system does.
+func TestCutShort(t *testing.T) {
+	t.Parallel()
+	for _, kind := range fileSystems() {
+		b := image(t, kind)
+		_, size := content.Probe(bytes.NewReader(b), int64(len(b)))
+		if size <= 0 || size > int64(len(b)) {
+			t.Errorf("%s: %d bytes of %d", kind, size, len(b))
+		}
+		_, err := content.Open(bytes.NewReader(b[:size-1]), size-1)
+		if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("it takes %d bytes and there are %d", size, size-1)) {
+			t.Errorf("%s: %v", kind, err)
+		}
+	}
+}
