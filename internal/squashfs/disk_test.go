@@ -2,6 +2,7 @@ package squashfs_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -93,15 +94,37 @@ func (d *disk) contents() {
 	d.holes("files/hole last", 4<<20+4000, 0)
 	d.holes("files/holes", 9<<20+1, 1<<20, 5<<20+12345)
 	d.holes("files/only hole", 2<<20)
-	// What filters for machine code change; some calls among noise are all they see.
+	// What filters for machine code change.
 	tool, err := os.ReadFile(need.Tool(d.t, "bash", "bash"))
 	d.check(err)
 	d.file("files/bash", tool[:min(len(tool), 600<<10)])
-	calls := d.noise(200 << 10)
-	for i := range len(calls) / 7 {
-		copy(calls[i*7+i%3:], [][]byte{{0xe8}, {0xe9, 0xe8}, {0xe8, 0, 0xe8}, {0xe8, 0xff, 0xff, 0xe9, 0xff}, {0xe8, 1, 2, 3, 0}, {0xe9, 1, 0, 0xff, 0xff}}[i%6])
+	d.calls()
+}
+
+// calls makes files for xz's filters: calls of one address, which each of them
+// makes all alike so that mksquashfs picks it, and for x86 what looks like parts
+// of calls between them.
+func (d *disk) calls() {
+	d.t.Helper()
+	le := binary.LittleEndian
+	var x86, arm, thumb []byte
+	for len(x86) < 96<<10 {
+		for range 8 {
+			x86 = append(le.AppendUint32(append(x86, 0xe8), uint32(0x123456-len(x86)-5)), 0x90, 0x90, 0x90)
+		}
+		for _, b := range d.noise(11) {
+			x86 = append(x86, [...]byte{0xe8, 0xe9, 0, 0xff, 0xff, 0, 0xe8, 1}[b%8])
+		}
+		x86 = append(x86, "\x90\x90\x90\x90\x90"...)
 	}
-	d.file("files/calls", calls)
+	for at := uint32(0); at < 64<<10; at += 4 {
+		arm = le.AppendUint32(arm, 0xeb<<24|(0x1234560-at-8)>>2&0xffffff)
+		half := (0x123456 - at - 4) >> 1
+		thumb = le.AppendUint16(le.AppendUint16(thumb, uint16(0xf000|half>>11&0x7ff)), uint16(0xf800|half&0x7ff))
+	}
+	d.file("files/calls x86", x86)
+	d.file("files/calls arm", arm)
+	d.file("files/calls thumb", thumb)
 }
 
 func (d *disk) nodes() {

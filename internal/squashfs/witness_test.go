@@ -1,7 +1,10 @@
 package squashfs_test
 
 import (
+	"bytes"
 	"fmt"
+	"io"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -104,6 +107,105 @@ func TestKernelAgrees(t *testing.T) {
 				}
 				judge(t, image)
 			})
+		}
+	}
+}
+
+// TestLargeFile reads a file of more than 4 GiB, most of it hole, with sparse
+// blocks in its extended inode.
+func TestLargeFile(t *testing.T) {
+	t.Parallel()
+	need.Root(t)
+	tool := need.Tool(t, "mksquashfs", "squashfs-tools")
+	const size, chunk = 4<<30 + 77, 1 << 20
+	d := &disk{t: t, root: t.TempDir(), rand: rand.NewChaCha8([32]byte{2})}
+	// Others fill their page cache with what a hole reads as.
+	if err := syscall.Mount("tmpfs", d.root, "tmpfs", 0, "size=16M"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(d.root, 0); err != nil {
+			t.Errorf("unmounting: %v", err)
+		}
+	})
+	d.holes("large", size, 0, 3<<30, 4<<30-50)
+	name := filepath.Join(t.TempDir(), "image")
+	if out, err := exec.Command(tool, d.root, name, "-noappend", "-no-progress", "-comp", "lz4", "-b", "1M").CombinedOutput(); err != nil {
+		t.Fatalf("mksquashfs: %v\n%s", err, out)
+	}
+	image, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := open(image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := find(t, f, "large")
+	r, err := f.Open(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	original, err := os.Open(d.path("large"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer original.Close()
+	got, want, zeros := make([]byte, chunk), make([]byte, chunk), make([]byte, chunk)
+	var off int64
+	for off < n.Size {
+		k, err := io.ReadFull(r, got)
+		if err != nil && off+int64(k) != size {
+			t.Fatal(err)
+		}
+		if at := off / chunk; at == 0 || at == 3<<10 || at >= 4<<10-1 {
+			if _, err := original.ReadAt(want[:k], off); err != nil {
+				t.Fatal(err)
+			}
+		} else {
+			copy(want, zeros)
+		}
+		if !bytes.Equal(got[:k], want[:k]) {
+			t.Fatalf("the content differs after byte %d", off)
+		}
+		off += int64(k)
+	}
+	if n.Size != size || off != size {
+		t.Errorf("%d bytes of %d read, of %d", off, n.Size, int64(size))
+	}
+}
+
+// BenchmarkWalk times a walk of many small files, with all of their content.
+func BenchmarkWalk(b *testing.B) {
+	tool := need.Tool(b, "mksquashfs", "squashfs-tools")
+	dir := b.TempDir()
+	for i := range 500 {
+		sub := filepath.Join(dir, fmt.Sprint("d", i))
+		if err := os.Mkdir(sub, 0o755); err != nil {
+			b.Fatal(err)
+		}
+		for j := range 100 {
+			if err := os.WriteFile(filepath.Join(sub, fmt.Sprint("file ", j)), fmt.Append(nil, i, j), 0o644); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	name := filepath.Join(b.TempDir(), "image")
+	if out, err := exec.Command(tool, dir, name, "-noappend", "-no-progress", "-comp", "zstd", "-Xcompression-level", "3").CombinedOutput(); err != nil {
+		b.Fatalf("mksquashfs: %v\n%s", err, out)
+	}
+	image, err := os.ReadFile(name)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		f, err := open(image)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if got, err := read(f, unlimited()); err != nil || len(got) != 50501 {
+			b.Fatal(len(got), err)
 		}
 	}
 }
