@@ -234,6 +234,14 @@ func TestTrustOptions(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 
+	no, err := config.Parse("no", []byte("trust: {firmware: false, chains: false, vendor_cas: false}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err = no.TrustOptions(nil); err != nil || got.Firmware || got.Chains || got.VendorCAs {
+		t.Errorf("of false: %+v, %v", got, err)
+	}
+
 	var zero config.Config
 	got, err = zero.TrustOptions(nil)
 	if err != nil {
