@@ -109,6 +109,14 @@ var hostileInodes = map[string]broken{
 	"long fast target": {"ext4", func(m image) { put32(m.named("fastlink")[0x4:], 60) }, "a target of 60 bytes in 60"},
 	"long slow target": {"ext4", func(m image) { put32(m.named("slowlink")[0x4:], 1024) }, "a target of 1024 bytes"},
 	"zero in slow":     {"ext4", func(m image) { m.first(m.named("slowlink"))[199] = 0 }, "has a zero byte"},
+	// With a block of attributes, which is counted in blocks of the file system.
+	"huge fast target": {"ext4", func(m image) {
+		n := m.named("fastlink")
+		put32(n[0x68:], get32(m.named("attributes")[0x68:]))
+		put32(n[0x1c:], 1)
+		n[0x22] |= 4
+	}, ""},
+	"fast target as map": {"ext4", func(m image) { put32(m.named("fastlink")[0x1c:], 2) }, "are not among the 512"},
 	"inline target": {"inline", func(m image) {
 		put32(m.named("slowlink")[0x4:], 900)
 		m.named("slowlink")[0x23] |= 0x10

@@ -67,6 +67,8 @@ var hostileIndexes = map[string]broken{
 	"flags":         {"ext4", indexRoot(func(b []byte) { b[0x1f] = 1 }), "a header"},
 	"hash":          {"ext4", indexRoot(func(b []byte) { b[0x1c] = 6 }), "hashes of version 6: not supported"},
 	"levels":        {"ext4", indexRoot(func(b []byte) { b[0x1e] = 2 }), "2 levels, the most is 1"},
+	"large levels":  {"ext4", func(m image) { incompat(0x4000)(m); indexRoot(func(b []byte) { b[0x1e] = 3 })(m) }, "3 levels, the most is 2"},
+	"large enough":  {"ext4", func(m image) { incompat(0x4000)(m); indexRoot(func(b []byte) { b[0x1e] = 2 })(m) }, "it shows names"},
 	"limit":         {"ext4", indexRoot(func(b []byte) { b[0x20]-- }), "of 123 entries"},
 	"none":          {"ext4", indexRoot(func(b []byte) { b[0x22] = 0 }), "0 of 124 entries"},
 	"too many":      {"ext4", indexRoot(func(b []byte) { b[0x22] = 125 }), "125 of 124 entries"},

@@ -164,10 +164,12 @@ func stamp(t testing.TB, dir string) {
 		ts := unix.NsecToTimespec(at.UnixNano())
 		return unix.UtimesNanoAt(unix.AT_FDCWD, name, []unix.Timespec{ts, ts}, unix.AT_SYMLINK_NOFOLLOW)
 	}))
-	// Beyond 32 bits, and before 1970.
-	for name, sec := range map[string]int64{"sizes/1": 1 << 32, "sizes/59": -5, "sizes/60": 3 << 32} {
+	// Before 1970, and beyond 32 bits, as far as the folder's own file system goes.
+	for i, sec := range []int64{-5, -1 << 31, 1 << 31, 1 << 32, 3 << 32} {
+		name := filepath.Join(dir, fmt.Sprint("time ", i))
+		check(t, os.WriteFile(name, nil, 0o644))
 		ts := unix.Timespec{Sec: sec, Nsec: 999999999}
-		check(t, unix.UtimesNanoAt(unix.AT_FDCWD, filepath.Join(dir, name), []unix.Timespec{ts, ts}, 0))
+		check(t, unix.UtimesNanoAt(unix.AT_FDCWD, name, []unix.Timespec{ts, ts}, 0))
 	}
 }
 

@@ -1,6 +1,7 @@
 package ext4_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -34,8 +35,8 @@ const modern = "has_journal,extent,huge_file,flex_bg,metadata_csum,64bit,dir_nli
 func format(t testing.TB, dir string, args ...string) string {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "image")
-	check(t, os.WriteFile(name, nil, 0o600))
-	check(t, os.Truncate(name, 48<<20))
+	// Not all zeros, as what was reserved but not written must read as such.
+	check(t, os.WriteFile(name, bytes.Repeat([]byte("dust"), 12<<20), 0o600))
 	if dir != "" {
 		args = append(args, "-d", dir)
 	}
@@ -114,6 +115,10 @@ func TestKernelAgrees(t *testing.T) {
 		"checked map":     {"-t", "ext4", "-O", modern + ",^extent,^64bit"},
 		"seed":            {"-t", "ext4", "-O", modern + ",metadata_csum_seed"},
 		"sparse super 2":  {"-t", "ext4", "-b", "1024", "-g", "1024", "-O", checked + "sparse_super2,^resize_inode,meta_bg"},
+		"wide groups":     {"-t", "ext4", "-b", "1024", "-g", "1024", "-E", "desc_size=1024", "-O", modern + ",meta_bg,^resize_inode"},
+		"wide, super 2":   {"-t", "ext4", "-b", "1024", "-g", "1024", "-E", "desc_size=1024", "-O", checked + "sparse_super2,^sparse_super,meta_bg,^resize_inode"},
+		"wide, all super": {"-t", "ext4", "-b", "1024", "-g", "1024", "-E", "desc_size=1024", "-O", checked + "^sparse_super,meta_bg,^resize_inode"},
+		"clusters, meta":  {"-t", "ext4", "-b", "1024", "-C", "4096", "-O", modern + ",bigalloc,meta_bg,^resize_inode"},
 		"clusters":        {"-t", "ext4", "-C", "16384", "-O", modern + ",bigalloc"},
 		"clusters 1K":     {"-t", "ext4", "-b", "1024", "-C", "4096", "-O", modern + ",bigalloc"},
 		"mmp":             {"-t", "ext4", "-O", modern + ",mmp"},
@@ -210,6 +215,7 @@ func fill(t testing.TB, dir string) {
 	}
 	makeHoles(t, dir)
 	makeXattrs(t, dir)
+	stamp(t, dir)
 	f, err := os.Create(filepath.Join(dir, "reserved"))
 	check(t, err)
 	defer f.Close()
