@@ -59,7 +59,8 @@ type judge struct {
 }
 
 // named says whether the command line names anchors of its own. Then the
-// machine's do not count: who asks about one key wants no answer about another.
+// machine's do not count, nor its configuration: who asks about one key wants no
+// answer about another. Its deny lists still do.
 func (o *trustOptions) named() bool {
 	return len(o.certificates) > 0 || len(o.folders) > 0 || o.firmware
 }
@@ -72,11 +73,7 @@ func (o *trustOptions) load() (*judge, error) {
 		return nil, notFound(fmt.Errorf("opening the root: %w", err))
 	}
 	defer root.Close()
-	files, err := o.configFiles()
-	if err != nil {
-		return nil, err
-	}
-	c, err := config.Load(root, config.Options{Files: files, Default: len(files) == 0})
+	c, err := o.configuration(root)
 	if err != nil {
 		return nil, err
 	}
@@ -84,9 +81,8 @@ func (o *trustOptions) load() (*judge, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.named() {
-		// Revocations still count: they take trust away, whoever gives it.
-		t = trust.Options{Root: root, DenyLists: t.DenyLists, DenyFolders: t.DenyFolders}
+	if o.named() && len(o.configs) == 0 {
+		t.Folders = nil
 	}
 	t.Firmware = t.Firmware || o.firmware
 	t.VendorCAs = t.VendorCAs || o.vendorCAs
@@ -110,8 +106,9 @@ func (o *trustOptions) load() (*judge, error) {
 	return j, nil
 }
 
-// configFiles are the files that --config names, below the root.
-func (o *trustOptions) configFiles() ([]string, error) {
+// configuration reads the files that --config names or, unless the command line
+// names anchors of its own, those of the machine.
+func (o *trustOptions) configuration(root *os.Root) (*config.Config, error) {
 	var files []string
 	for _, name := range o.configs {
 		below, err := o.below(name)
@@ -120,7 +117,7 @@ func (o *trustOptions) configFiles() ([]string, error) {
 		}
 		files = append(files, below)
 	}
-	return files, nil
+	return config.Load(root, config.Options{Files: files, Default: len(files) == 0 && !o.named()})
 }
 
 // add puts what the command line names into t.
