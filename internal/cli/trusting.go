@@ -81,8 +81,8 @@ func (o *trustOptions) load() (*judge, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.named() && len(o.configs) == 0 {
-		t.Folders = nil
+	if o.named() {
+		t.Folders = c.Trust.Folders // without systemd's
 	}
 	t.Firmware = t.Firmware || o.firmware
 	t.VendorCAs = t.VendorCAs || o.vendorCAs
