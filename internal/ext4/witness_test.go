@@ -37,7 +37,9 @@ func format(t testing.TB, dir string, args ...string) string {
 	name := filepath.Join(t.TempDir(), "image")
 	// Not all zeros, as what was reserved but not written must read as such.
 	check(t, os.WriteFile(name, bytes.Repeat([]byte("dust"), 12<<20), 0o600))
-	if dir != "" {
+	if dir == "" {
+		args = append(args, "-E", "nodiscard") // keep the dust
+	} else {
 		args = append(args, "-d", dir)
 	}
 	tool(t, "mke2fs", append(append([]string{"-q", "-F"}, args...), name)...)
@@ -115,9 +117,9 @@ func TestKernelAgrees(t *testing.T) {
 		"checked map":     {"-t", "ext4", "-O", modern + ",^extent,^64bit"},
 		"seed":            {"-t", "ext4", "-O", modern + ",metadata_csum_seed"},
 		"sparse super 2":  {"-t", "ext4", "-b", "1024", "-g", "1024", "-O", checked + "sparse_super2,^resize_inode,meta_bg"},
-		"wide groups":     {"-t", "ext4", "-b", "1024", "-g", "1024", "-E", "desc_size=1024", "-O", modern + ",meta_bg,^resize_inode"},
-		"wide, super 2":   {"-t", "ext4", "-b", "1024", "-g", "1024", "-E", "desc_size=1024", "-O", checked + "sparse_super2,^sparse_super,meta_bg,^resize_inode"},
-		"wide, all super": {"-t", "ext4", "-b", "1024", "-g", "1024", "-E", "desc_size=1024", "-O", checked + "^sparse_super,meta_bg,^resize_inode"},
+		"wide groups":     {"-t", "ext4", "-b", "1024", "-g", "4096", "-N", "3168", "-E", "desc_size=1024", "-O", modern + ",meta_bg,^resize_inode"},
+		"wide, super 2":   {"-t", "ext4", "-b", "1024", "-g", "4096", "-N", "3168", "-E", "desc_size=1024", "-O", checked + "sparse_super2,^sparse_super,meta_bg,^resize_inode"},
+		"wide, all super": {"-t", "ext4", "-b", "1024", "-g", "4096", "-N", "3168", "-E", "desc_size=1024", "-O", checked + "^sparse_super,meta_bg,^resize_inode"},
 		"clusters, meta":  {"-t", "ext4", "-b", "1024", "-C", "4096", "-O", modern + ",bigalloc,meta_bg,^resize_inode"},
 		"clusters":        {"-t", "ext4", "-C", "16384", "-O", modern + ",bigalloc"},
 		"clusters 1K":     {"-t", "ext4", "-b", "1024", "-C", "4096", "-O", modern + ",bigalloc"},
@@ -135,7 +137,7 @@ func TestKernelAgrees(t *testing.T) {
 				args = append(args, "-b", "4096")
 			}
 			dir, least := small, 150
-			if name == "ext4" || name == "ext2 1K" || name == "inline data 1K" {
+			if name == "ext4" || name == "ext2 1K" || name == "inline data 1K" || strings.HasPrefix(name, "wide") {
 				dir, least = large, 3000
 			}
 			image := format(t, dir, append(args, "-i", "8192")...)
