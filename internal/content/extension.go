@@ -50,7 +50,8 @@ func OpenExtension(path string) (*Extension, error) {
 	}
 	e := &Extension{closers: []io.Closer{f}}
 	if err := e.open(path, f); err != nil {
-		return nil, errors.Join(err, e.Close())
+		e.Close()
+		return nil, err
 	}
 	return e, nil
 }
@@ -107,11 +108,10 @@ func (e *Extension) read(f *os.File) (err error) {
 // read.
 func (e *Extension) Tree() (*Tree, error) { return e.tree, e.treeErr }
 
-// Close closes what was opened.
-func (e *Extension) Close() error {
-	var errs []error
+// Close closes what was opened. It was only read, so that there is nothing to
+// say of it.
+func (e *Extension) Close() {
 	for _, c := range e.closers {
-		errs = append(errs, c.Close())
+		_ = c.Close()
 	}
-	return errors.Join(errs...)
 }

@@ -162,3 +162,34 @@ func TestSameTreeAsPacked(t *testing.T) {
 		})
 	}
 }
+
+// TestAccessLists reads a POSIX ACL, whose attribute has nothing after its
+// prefix, in its own form on a disk and in EROFS.
+func TestAccessLists(t *testing.T) {
+	t.Parallel()
+	need.Root(t)
+	work := t.TempDir()
+	path := filepath.Join(work, "tree/file")
+	write(t, path, "x")
+	// Version 2; read for the owner, user 5, group, mask and others.
+	const list = "0x0200000001000400ffffffff020004000500000004000400ffffffff10000400ffffffff20000400ffffffff"
+	if out, err := exec.Command(need.Tool(t, "setfattr", "attr"), "-n", "system.posix_acl_access", "-v", list, path).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	image := filepath.Join(work, "erofs")
+	if out, err := exec.Command(need.Tool(t, "mkfs.erofs", "erofs-utils"), image, filepath.Dir(path)).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	b, err := os.ReadFile(image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, _, err := folder(t, filepath.Dir(path)).Xattr("file", "system.posix_acl_access")
+	if err != nil || len(want) != 44 {
+		t.Fatalf("on disk: %x, %v", want, err)
+	}
+	got, found, err := open(t, b).Xattr("file", "system.posix_acl_access")
+	if err != nil || !found || !cmp.Equal(want, got) {
+		t.Errorf("in EROFS: %x, %v, %v", got, found, err)
+	}
+}

@@ -3,7 +3,6 @@ package content
 import (
 	"fmt"
 	"io"
-	"io/fs"
 	"syscall"
 )
 
@@ -18,7 +17,7 @@ func (t *Tree) Open(name string) (io.ReadCloser, *File, error) {
 	switch f.Type() {
 	case TypeRegular:
 	case TypeFolder:
-		return nil, nil, &fs.PathError{Op: "opening", Path: name, Err: syscall.EISDIR}
+		return nil, nil, fmt.Errorf("opening %q: %w", name, syscall.EISDIR)
 	default:
 		return nil, nil, fmt.Errorf("opening %q: it is no regular file", name)
 	}
@@ -67,7 +66,7 @@ func (t *Tree) Regular(folder string) ([]string, error) {
 		return nil, err
 	}
 	if f.Type() != TypeFolder {
-		return nil, &fs.PathError{Op: "opening", Path: folder, Err: syscall.ENOTDIR}
+		return nil, fmt.Errorf("opening %q: %w", folder, syscall.ENOTDIR)
 	}
 	list, err := t.children(f.Path, n)
 	if err != nil {

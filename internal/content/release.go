@@ -3,6 +3,7 @@ package content
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 
 	"inlay/internal/extension"
@@ -22,8 +23,8 @@ func (t *Tree) Release(k extension.Kind, name string) (found *extension.Found, f
 		return nil, false, err
 	}
 	files, listErr := t.Regular(k.ReleaseFolder)
-	if listErr != nil {
-		return nil, false, nil // LookupRelease would have said so, if it mattered
+	if listErr != nil && !errors.Is(listErr, fs.ErrNotExist) {
+		return nil, false, listErr
 	}
 	var there []string
 	for _, file := range files {

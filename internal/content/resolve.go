@@ -48,7 +48,7 @@ func (t *Tree) find(name string, follow bool) (*File, node, error) {
 			continue
 		}
 		if here.file.Type() != TypeFolder {
-			return nil, nil, &fs.PathError{Op: "opening", Path: name, Err: syscall.ENOTDIR}
+			return nil, nil, fmt.Errorf("opening %q: %w", name, syscall.ENOTDIR)
 		}
 		if step == ".." {
 			way = way[:max(1, len(way)-1)]
@@ -65,7 +65,7 @@ func (t *Tree) find(name string, follow bool) (*File, node, error) {
 			continue
 		}
 		if links++; links > maxFollow {
-			return nil, nil, &fs.PathError{Op: "opening", Path: name, Err: syscall.ELOOP}
+			return nil, nil, fmt.Errorf("opening %q: %w", name, syscall.ELOOP)
 		}
 		if strings.HasPrefix(next.file.Target, "/") {
 			way = way[:1]
@@ -83,7 +83,7 @@ func (t *Tree) step(whole string, here place, name string) (*place, error) {
 		return nil, err
 	}
 	if n == nil {
-		return nil, &fs.PathError{Op: "opening", Path: whole, Err: fs.ErrNotExist}
+		return nil, fmt.Errorf("opening %q: %w", whole, fs.ErrNotExist)
 	}
 	f, err := t.stat(below(here.file.Path, name), n)
 	if err != nil {

@@ -93,7 +93,7 @@ func Run(ctx context.Context, a, b string) (*Result, error) {
 	defer to.Close()
 	r.Image = changes(from.facts, to.facts)
 	if from.tree != nil && to.tree != nil {
-		r.Release = changes(r.release(from), r.release(to))
+		r.Release = changes(r.release(a, from), r.release(b, to))
 		if err := r.files(ctx, from.tree, to.tree); err != nil {
 			return nil, err
 		}
@@ -105,11 +105,11 @@ func Run(ctx context.Context, a, b string) (*Result, error) {
 
 // open opens one side and reads what there is to know of it without its files.
 func (r *Result) open(s *Side) (*side, error) {
-	x, err := content.OpenExtension(s.Path)
+	full, err := filepath.Abs(s.Path)
 	if err != nil {
 		return nil, err
 	}
-	full, err := filepath.Abs(s.Path)
+	x, err := content.OpenExtension(s.Path)
 	if err != nil {
 		return nil, err
 	}

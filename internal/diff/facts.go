@@ -93,12 +93,12 @@ func (r *Result) vouched(path string, image *ddi.Image) []fact {
 }
 
 // release is what the release files of an extension say, and which they are.
-func (r *Result) release(s *side) []fact {
+func (r *Result) release(path string, s *side) []fact {
 	var facts []fact
 	for _, k := range extension.Kinds() {
 		found, _, err := s.tree.Release(k, extension.TrimSuffix(s.name))
 		if err != nil {
-			r.unread(s.name, fmt.Errorf("release file: %w", err))
+			r.unread(path, fmt.Errorf("release file: %w", err))
 		}
 		if found == nil {
 			continue

@@ -26,13 +26,10 @@ func (r *Result) files(ctx context.Context, a, b *content.Tree) error {
 		if errA != nil || errB != nil {
 			break
 		}
-		order := 0
-		switch {
-		case !okA:
+		order := -1
+		if !okA {
 			order = 1
-		case !okB:
-			order = -1
-		default:
+		} else if okB {
 			order = cmp.Compare(sortable(f.Path), sortable(g.Path))
 		}
 		if order <= 0 {
