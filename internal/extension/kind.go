@@ -27,6 +27,13 @@ type Kind struct {
 	LevelKey string
 	// UnitFolder is where the manager looks for units in this kind's hierarchy.
 	UnitFolder string
+	// Store is the folder of a node's images, RunFolder the one that systemd
+	// looks for extensions in until the next boot.
+	Store     string
+	RunFolder string
+	// Unit is the service that merges at boot, Tool the program that it runs.
+	Unit string
+	Tool string
 	// Configuration says that the kind carries configuration, in which
 	// programs with privileges of their own have no place.
 	Configuration bool
@@ -43,6 +50,10 @@ func Sysext() Kind {
 		ScopeKey:      "SYSEXT_SCOPE",
 		LevelKey:      "SYSEXT_LEVEL",
 		UnitFolder:    "usr/lib/systemd/system",
+		Store:         "var/lib/kairos/extensions",
+		RunFolder:     "run/extensions",
+		Unit:          "systemd-sysext.service",
+		Tool:          "systemd-sysext",
 	}
 }
 
@@ -57,6 +68,10 @@ func Confext() Kind {
 		ScopeKey:      "CONFEXT_SCOPE",
 		LevelKey:      "CONFEXT_LEVEL",
 		UnitFolder:    "etc/systemd/system",
+		Store:         "var/lib/kairos/confexts",
+		RunFolder:     "run/confexts",
+		Unit:          "systemd-confext.service",
+		Tool:          "systemd-confext",
 		Configuration: true,
 	}
 }
