@@ -1,7 +1,7 @@
 // Package efi reads and writes what UEFI firmware keeps its Secure Boot keys
 // in: signature lists (UEFI 2.10, section 32.4.1), variables as Linux's efivarfs
 // shows them, and updates of authenticated variables (section 8.2.2), the .auth
-// files of efitools and sbsigntool.
+// files of efitools and sbsigntool. It reads flags and strings of variables, too.
 //
 // It tells what the bytes say, not what they are worth: certificates stay DER,
 // an update's signature is not checked, and whether firmware was in setup mode
