@@ -1,0 +1,107 @@
+package bootstate
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+
+	"inlay/internal/efi"
+	"inlay/internal/guid"
+)
+
+const efivars = "sys/firmware/efi/efivars"
+
+// entries are how the names of boot loader entries begin.
+func entries() []rule {
+	return []rule{
+		{"active", Active},
+		{"passive", Passive},
+		{"recovery", Recovery},
+		{"statereset", AutoReset},
+	}
+}
+
+// EntryState returns the state that a boot loader entry of a UKI boots, by how
+// its name begins, as the initramfs reads it: "active.conf", "active+3.conf",
+// "active+2-1", "active_debug.conf". It is Unknown for any other name.
+func EntryState(name string) State {
+	name = strings.ToLower(name) // it is a file on a FAT
+	for _, r := range entries() {
+		if strings.HasPrefix(name, r.word) {
+			return r.state
+		}
+	}
+	return Unknown
+}
+
+// loader looks at the boot loader's variables: what the stub of a UKI says
+// first, as it tells whether the others count.
+func (d *detector) loader() {
+	if _, err := d.root.Stat(efivars); err != nil {
+		found := ""
+		if !errors.Is(err, fs.ErrNotExist) {
+			found = reason(err)
+		}
+		d.step("/"+efivars, found, "no variables of a firmware: they tell nothing")
+		return
+	}
+	if stub, there := d.text("StubInfo"); there {
+		d.report.UKI = true
+		d.step("StubInfo", stub, "a unified kernel image was booted")
+	}
+	if !d.report.UKI {
+		d.step("/"+efivars, "", "no unified kernel image was booted: the boot loader's variables don't tell the state")
+		return
+	}
+	device, there := d.text("LoaderDevicePartUUID")
+	if !there {
+		d.fromLoader = &finding{LiveCD, "LoaderDevicePartUUID, which is missing"}
+		d.step("LoaderDevicePartUUID", "", "not started from a disk's partition: "+string(LiveCD))
+		return
+	}
+	d.step("LoaderDevicePartUUID", device, "started from a disk's partition")
+	entry, there := d.text("LoaderEntrySelected")
+	switch state := EntryState(entry); {
+	case !there:
+		d.step("LoaderEntrySelected", "", "it tells nothing")
+	case state == Unknown:
+		d.step("LoaderEntrySelected", entry, "no entry of a profile")
+	default:
+		d.fromLoader = &finding{state, oneLine("boot loader entry " + entry)}
+		d.step("LoaderEntrySelected", entry, string(state))
+	}
+}
+
+// text reads a variable of the boot loader. One that is there and no string is
+// there, and told of.
+func (d *detector) text(name string) (text string, there bool) {
+	v, err := d.variable(name, efi.Loader())
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", false
+	}
+	if err == nil {
+		text, err = v.Text()
+	}
+	if err != nil {
+		d.step(name, "", "it cannot be read: "+reason(err))
+	}
+	return text, true
+}
+
+func (d *detector) variable(name string, vendor guid.GUID) (efi.Variable, error) {
+	b, err := readFile(d.root, path.Join(efivars, efi.FileName(name, vendor)), efi.MaxSize)
+	if err != nil {
+		return efi.Variable{}, err
+	}
+	return efi.ParseVariable(b)
+}
+
+// reason is an error without the path, which the step names.
+func reason(err error) string {
+	if e, ok := errors.AsType[*os.PathError](err); ok {
+		return e.Err.Error()
+	}
+	return err.Error()
+}
