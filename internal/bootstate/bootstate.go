@@ -7,19 +7,22 @@
 //     the file active_mode, passive_mode, recovery_mode, autoreset_mode or
 //     live_mode there. It is what the node's other tools go by, and by what the
 //     boot has linked extensions. It lives in memory, so it is of this boot. Of
-//     two such files, none is believed. uki_boot_mode and uki_install_mode say
-//     how it booted, from its disk or from a medium; the latter alone means that
-//     the medium installs.
-//  2. The boot loader's variables, where a unified kernel image (UKI) was booted
-//     (rd.immucore.uki on the kernel's command line, or a StubInfo variable): no
-//     LoaderDevicePartUUID is a live medium, which was not started from a disk
-//     with partitions; otherwise the name of the entry, LoaderEntrySelected,
-//     begins with active, passive, recovery or statereset. What a boot counter
-//     adds to it ("active+3.conf", "active+2-1") doesn't matter.
-//  3. The kernel's command line, by words anywhere in it: kairos.ram goes before
-//     the boot loader's variables, as the system in memory is active whatever
-//     was chosen; the others (kairos.reset, COS_ACTIVE, …) are what GRUB's menu
-//     is made of, in the order of [rules].
+//     two such files, none is believed.
+//  2. The boot loader's variables, where the command line (rd.immucore.uki) or
+//     /run/cos (uki_boot_mode, uki_install_mode) says that a unified kernel image
+//     (UKI) was booted: no LoaderDevicePartUUID is a live medium, which was not
+//     started from a disk with partitions; otherwise the name of the entry,
+//     LoaderEntrySelected, begins with active, passive, recovery or statereset.
+//     What a boot counter adds to it ("active+3.conf", "active+2-1") doesn't
+//     matter. Of a UKI that only its StubInfo variable shows, and which so was
+//     not made for Kairos, they count after the command line.
+//  3. The kernel's command line, by words anywhere in it, in this order:
+//     kairos.reset; COS_ACTIVE; COS_PASSIVE; COS_RECOVERY, COS_SYSTEM or
+//     recovery-mode; live:LABEL, live:CDLABEL or netboot. kairos.ram comes before
+//     them and before the boot loader's variables: a system in memory is active,
+//     whatever it was loaded by.
+//
+// Where all are silent, uki_install_mode is a medium that installs.
 //
 // What disagrees is a conflict of the report. Nothing of it is secret, and of
 // the command line only the words that mattered are shown.
@@ -37,6 +40,7 @@ import (
 	"errors"
 	"os"
 	"strings"
+	"unicode"
 )
 
 // State is what was booted, in the words of the files in /run/cos.
@@ -67,7 +71,7 @@ func (s State) Profile() string {
 	return ""
 }
 
-// Report is what was found out. Its strings hold no control characters.
+// Report is what was found out. Its strings hold printable characters only.
 type Report struct {
 	State State `json:"state"`
 	// Profile is that of State; "" is none.
@@ -126,7 +130,10 @@ type finding struct {
 type detector struct {
 	root   *os.Root
 	report *Report
-	line   string // the kernel's command line
+	// firmware says that variables can be seen.
+	firmware bool
+	// made says that the UKI is one of Kairos': not only its stub tells of it.
+	made bool
 
 	fromRun    *finding
 	fromMemory *finding // kairos.ram
@@ -135,10 +142,22 @@ type detector struct {
 	medium     *finding // uki_install_mode
 }
 
+// ranked returns what was found, the most credible first.
+func (d *detector) ranked() []*finding {
+	switch {
+	case d.fromMemory != nil:
+		return []*finding{d.fromRun, d.fromMemory}
+	case d.made:
+		return []*finding{d.fromRun, d.fromLoader, d.fromLine, d.medium}
+	default:
+		return []*finding{d.fromRun, d.fromLine, d.fromLoader}
+	}
+}
+
 // decide ranks the findings and notes which contradict the first.
 func (d *detector) decide() {
 	var first *finding
-	for _, f := range []*finding{d.fromRun, d.fromMemory, d.fromLoader, d.fromLine, d.medium} {
+	for _, f := range d.ranked() {
 		switch {
 		case f == nil:
 		case first == nil:
@@ -148,7 +167,7 @@ func (d *detector) decide() {
 		}
 	}
 	if first == nil {
-		d.step("decision", "", "nothing tells the state: "+string(Unknown))
+		d.step("decision", "", "nothing tells the state")
 		return
 	}
 	d.report.State, d.report.Decided = first.state, first.by
@@ -166,7 +185,7 @@ func oneLine(text string) string {
 	// shown is how much of it is of use to anybody.
 	const shown = 200
 	text = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+		if !unicode.IsPrint(r) {
 			return ' '
 		}
 		return r

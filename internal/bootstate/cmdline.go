@@ -49,25 +49,24 @@ func (d *detector) commandLine() error {
 	case err != nil:
 		return fmt.Errorf("reading the kernel's command line: %w", err)
 	}
-	d.line = string(b)
-	d.words()
+	d.words(string(b))
 	return nil
 }
 
 // words notes what the words of the command line tell.
-func (d *detector) words() {
+func (d *detector) words(line string) {
 	const source = "/" + commandLine
 	told := len(d.report.Steps)
-	if strings.Contains(d.line, wordUKI) {
-		d.report.UKI = true
+	if strings.Contains(line, wordUKI) {
+		d.report.UKI, d.made = true, true
 		d.step(source, wordUKI, "a unified kernel image was booted")
 	}
-	if strings.Contains(d.line, wordRAM) {
+	if strings.Contains(line, wordRAM) {
 		d.fromMemory = &finding{Active, wordRAM + " on the kernel's command line"}
 		d.step(source, wordRAM, "the system runs in memory: "+string(Active))
 	}
 	for _, r := range rules() {
-		if !strings.Contains(d.line, r.word) {
+		if !strings.Contains(line, r.word) {
 			continue
 		}
 		d.step(source, r.word, string(r.state))

@@ -2,10 +2,13 @@ package bootstate
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"inlay/internal/efi"
 	"inlay/internal/guid"
@@ -39,12 +42,8 @@ func EntryState(name string) State {
 // loader looks at the boot loader's variables: what the stub of a UKI says
 // first, as it tells whether the others count.
 func (d *detector) loader() {
-	if _, err := d.root.Stat(efivars); err != nil {
-		found := ""
-		if !errors.Is(err, fs.ErrNotExist) {
-			found = reason(err)
-		}
-		d.step("/"+efivars, found, "no variables of a firmware: they tell nothing")
+	d.lookForFirmware()
+	if !d.firmware {
 		return
 	}
 	if stub, there := d.text("StubInfo"); there {
@@ -57,7 +56,7 @@ func (d *detector) loader() {
 	}
 	device, there := d.text("LoaderDevicePartUUID")
 	if !there {
-		d.fromLoader = &finding{LiveCD, "LoaderDevicePartUUID, which is missing"}
+		d.fromLoader = &finding{LiveCD, "the missing variable LoaderDevicePartUUID"}
 		d.step("LoaderDevicePartUUID", "", "not started from a disk's partition: "+string(LiveCD))
 		return
 	}
@@ -72,6 +71,36 @@ func (d *detector) loader() {
 		d.fromLoader = &finding{state, oneLine("boot loader entry " + entry)}
 		d.step("LoaderEntrySelected", entry, string(state))
 	}
+}
+
+// lookForFirmware says whether the firmware's variables can be seen at all. Where
+// efivarfs is not mounted its folder is empty, which no firmware's is.
+func (d *detector) lookForFirmware() {
+	names, err := d.names()
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		d.step("/"+efivars, "", "there is no UEFI firmware, or nothing that shows it")
+	case err != nil:
+		d.step("/"+efivars, "", "it cannot be read: "+reason(err))
+	case len(names) == 0:
+		d.step("/"+efivars, "", "it is empty: efivarfs is not mounted")
+	default:
+		d.firmware = true
+	}
+}
+
+// names returns some names of variables.
+func (d *detector) names() ([]string, error) {
+	f, err := d.root.OpenFile(efivars, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	names, err := f.Readdirnames(1)
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return names, err
 }
 
 // text reads a variable of the boot loader. One that is there and no string is

@@ -10,7 +10,7 @@ import (
 // sentinelFolder is where the boot leaves what it has found out.
 const sentinelFolder = "run/cos"
 
-// sentinels returns the files there that tell a state.
+// sentinelRules are the files there that tell a state.
 func sentinelRules() []rule {
 	return []rule{
 		{"active_mode", Active},
@@ -42,11 +42,11 @@ func (d *detector) sentinels() {
 		d.conflict("/%s holds %s: none of them counts", sentinelFolder, strings.Join(names, " and "))
 	}
 	if d.there("uki_boot_mode") {
-		d.report.UKI = true
+		d.report.UKI, d.made = true, true
 		d.step("/"+sentinelFolder, "uki_boot_mode", "a unified kernel image was booted from the disk")
 	}
 	if d.there("uki_install_mode") {
-		d.report.UKI = true
+		d.report.UKI, d.made = true, true
 		d.medium = &finding{Installer, "/" + sentinelFolder + "/uki_install_mode"}
 		d.step("/"+sentinelFolder, "uki_install_mode", "a unified kernel image was booted from a medium that installs")
 	}

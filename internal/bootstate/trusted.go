@@ -7,10 +7,13 @@ import (
 	"inlay/internal/efi"
 )
 
+// secureBoot is the variable that tells whether it is on.
+const secureBoot = "SecureBoot"
+
 // trusted looks at whether the firmware checked what it booted. It needs to know
 // whether that was a UKI.
 func (d *detector) trusted() {
-	on, onKnown := d.flag("SecureBoot")
+	on, onKnown := d.flag(secureBoot)
 	setup, setupKnown := d.flag("SetupMode")
 	r := d.report
 	r.SecureBoot = onKnown && setupKnown && on && !setup
@@ -24,7 +27,7 @@ func (d *detector) trusted() {
 	case off:
 		d.step("trusted boot", "", "no: Secure Boot is off, or the firmware in setup mode")
 	default:
-		// A UKI needs UEFI, so the variables exist, and something hides them.
+		// A UKI needs UEFI, so the variables exist: something hides or spoils them.
 		r.TrustedBoot = true
 		d.step("trusted boot", "", "taken for one: a unified kernel image, and the firmware does not say that Secure Boot is off")
 	}
@@ -39,7 +42,9 @@ func (d *detector) flag(name string) (on, known bool) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		d.step(name, "", "there is no such variable")
-		return false, false
+		// A firmware without the one knows no Secure Boot, as the kernel sees it,
+		// too; without the other it is not as it should be.
+		return false, d.firmware && name == secureBoot
 	case err != nil:
 		d.step(name, "", "it cannot be read: "+reason(err))
 		return false, false
