@@ -13,8 +13,11 @@ const secureBoot = "SecureBoot"
 // trusted looks at whether the firmware checked what it booted. It needs to know
 // whether that was a UKI.
 func (d *detector) trusted() {
-	on, onKnown := d.flag(secureBoot)
-	setup, setupKnown := d.flag("SetupMode")
+	var on, onKnown, setup, setupKnown bool
+	if d.firmware {
+		on, onKnown = d.flag(secureBoot)
+		setup, setupKnown = d.flag("SetupMode")
+	}
 	r := d.report
 	r.SecureBoot = onKnown && setupKnown && on && !setup
 	off := onKnown && !on || setupKnown && setup
@@ -44,7 +47,7 @@ func (d *detector) flag(name string) (on, known bool) {
 		d.step(name, "", "there is no such variable")
 		// A firmware without the one knows no Secure Boot, as the kernel sees it,
 		// too; without the other it is not as it should be.
-		return false, d.firmware && name == secureBoot
+		return false, name == secureBoot
 	case err != nil:
 		d.step(name, "", "it cannot be read: "+reason(err))
 		return false, false

@@ -29,6 +29,7 @@ func newRoot(env *Env) *cobra.Command {
 	quieten(root)
 	group(root)
 	root.AddCommand(
+		newBoot(env),
 		newBuild(env),
 		newDiff(env),
 		newInspect(env),

@@ -1,0 +1,101 @@
+package cli
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"inlay/internal/bootstate"
+	"inlay/internal/hint"
+)
+
+func newBoot(env *Env) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "boot",
+		Short: "Say what a node has booted",
+		Long: lines(
+			"Say what a node has booted.",
+			"",
+			"Exit status: 0 done, 1 failed, 2 wrong usage, 4 no such root.",
+		),
+		Example: examples("the profile of this boot", "inlay boot state"),
+	}
+	group(c)
+	c.AddCommand(newBootState(env))
+	return c
+}
+
+func newBootState(env *Env) *cobra.Command {
+	var root string
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "state",
+		Short: "Say which profile was booted, and how that was decided",
+		Long: lines(
+			"Say which profile was booted (active, passive, recovery, or none on live media),",
+			"whether it was a trusted boot (a unified kernel image under Secure Boot), and by what",
+			"that was decided: the files that the boot leaves in /run/cos, the boot loader's",
+			"variables, the kernel's command line. What contradicts the decision is named.",
+			"",
+			"Below another root there must be what a running system has: /proc, /run and /sys.",
+			"",
+			"Exit status: 0 done, also if nothing tells the state, 1 failed, 2 wrong usage, 4 no",
+			"such root.",
+		),
+		Example: lines(
+			examples("what was booted, and why", "inlay boot state"),
+			examples("the profile, for a script", "inlay boot state --json | jq -r .profile"),
+		),
+		Args: arguments(),
+		RunE: func(*cobra.Command, []string) error {
+			report, err := bootState(root)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return env.printJSON(report)
+			}
+			env.printBootState(report)
+			return nil
+		},
+	}
+	c.Flags().StringVar(&root, "root", "/", "look at the running system below `DIR`")
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
+
+func bootState(folder string) (*bootstate.Report, error) {
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		return nil, imageError(fmt.Errorf("opening the root: %w", err))
+	}
+	defer root.Close()
+	report, err := bootstate.Detect(root)
+	return report, hint.Default(err, "mount /proc there, or look at the file with: ls -l /proc/cmdline")
+}
+
+// printBootState prints the result, and below it what it rests on.
+func (env *Env) printBootState(r *bootstate.Report) {
+	facts := []fact{
+		{"state", string(r.State)},
+		{"profile", cmp.Or(r.Profile, "none")},
+		{"trusted boot", yesNo(r.TrustedBoot)},
+		{"UKI", yesNo(r.UKI)},
+		{"secure boot", yesNo(r.SecureBoot)},
+		{"decided by", cmp.Or(r.Decided, "nothing")},
+	}
+	for _, c := range r.Conflicts {
+		facts = append(facts, fact{"conflict", c})
+	}
+	env.printFacts(facts)
+	fmt.Fprintln(env.Stdout)
+	for _, s := range r.Steps {
+		what := s.Source
+		if s.Found != "" {
+			what += " (" + s.Found + ")"
+		}
+		fmt.Fprintf(env.Stdout, "  %s: %s\n", printable(what), printable(s.Conclusion))
+	}
+}
