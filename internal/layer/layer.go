@@ -1,0 +1,102 @@
+// Package layer has extensions merged into a running system, and tells which are.
+//
+// Here is the side of systemd: systemd-sysext(8) and systemd-confext(8) merge,
+// by the service systemd-sysext.service where systemd is PID 1, so that the
+// service's drop-ins (image policy, hierarchies, limits of time) count, and as a
+// program where systemd is only installed or another root is meant.
+//
+// What is merged is read from what a merge leaves in each hierarchy
+// (.systemd-sysext and .systemd-confext), not asked of anybody: it works without
+// systemd, and for merges that others have made.
+//
+// Left out on purpose: deciding what should be merged. The caller links images
+// into the folders that systemd looks in, calls Refresh, and puts its links back
+// if that fails.
+package layer
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	"inlay/internal/extension"
+)
+
+// ErrNoTool says that nothing here can merge extensions of that kind.
+var ErrNoTool = errors.New("nothing here merges extensions")
+
+// defaultTimeout bounds one refresh. A merge takes milliseconds; what takes
+// long are images whose verity device fails, some 20 tries each.
+const defaultTimeout = 2 * time.Minute
+
+// Options are how New deviates from the process's own world. The zero value is
+// that world.
+type Options struct {
+	// Runner starts programs; nil is Command.
+	Runner Runner
+	// Getenv returns a variable of the environment, or ""; nil is os.Getenv.
+	Getenv func(string) string
+	// Now tells the time of day; nil is time.Now.
+	Now func() time.Time
+	// Timeout bounds one refresh; 0 is two minutes.
+	Timeout time.Duration
+}
+
+// Systemd merges by systemd's tools. Its methods may be called at the same time,
+// but two refreshes of one kind should not be: the caller holds the store's lock.
+type Systemd struct {
+	root    *os.Root
+	running bool
+	o       Options
+}
+
+// New returns the engine for the system below root, which the caller keeps open.
+func New(root *os.Root, o Options) *Systemd {
+	if o.Runner == nil {
+		o.Runner = Command{}
+	}
+	if o.Getenv == nil {
+		o.Getenv = os.Getenv
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = defaultTimeout
+	}
+	return &Systemd{root: root, running: isRunning(root), o: o}
+}
+
+// Merged returns the hierarchies that extensions of a kind are merged into right
+// now, by path; none is none. It looks where systemd merges by default, where
+// the environment says (SYSTEMD_SYSEXT_HIERARCHIES), in Kairos' set, and in the
+// running system wherever something is mounted that calls itself such a merge.
+func (s *Systemd) Merged(ctx context.Context, k extension.Kind) ([]Hierarchy, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	more, err := fromEnvironment(k, s.o.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	if s.running {
+		mounted, err := mountPoints(s.root, k)
+		if err != nil {
+			return nil, err
+		}
+		more = append(more, mounted...)
+	}
+	return Merged(s.root, k, more...)
+}
+
+// isRunning says whether root is the root of this process, and so what systemd
+// means when it is told nothing else.
+func isRunning(root *os.Root) bool {
+	here, err := os.Stat("/")
+	if err != nil {
+		return false
+	}
+	there, err := root.Stat(".")
+	return err == nil && os.SameFile(here, there)
+}

@@ -1,0 +1,117 @@
+package layer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"inlay/internal/extension"
+	"inlay/internal/hint"
+)
+
+// RefreshOptions are how a refresh is to be made.
+type RefreshOptions struct {
+	// SetAsideSignatures has systemd ignore the signatures of all images, and
+	// keep their verity: for an image that is wanted and whose key nobody here
+	// knows. Without it, one such image keeps all from being merged. Only for
+	// where no policy asks for signatures.
+	SetAsideSignatures bool
+}
+
+// Refresh merges what lies in the extension folders anew. An error holds what
+// systemd's tool said. It is ErrNoTool if there is no such tool.
+//
+// A refresh that has begun ends by itself, by the limit of time or by ctx's
+// deadline; when ctx is only cancelled it runs on, as systemd (up to 262) unmerges
+// the old before it merges the new. For the same reason an error may leave
+// nothing merged: put back the links that were there and refresh once more.
+//
+// Success does not mean that everything is merged. systemd skips an extension
+// that is not made for this host, and says nothing; Merged tells.
+func (s *Systemd) Refresh(ctx context.Context, k extension.Kind, o RefreshOptions) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	limit := s.o.Timeout
+	if deadline, ok := ctx.Deadline(); ok {
+		limit = min(limit, time.Until(deadline))
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	defer cancel()
+	err := s.refresh(ctx, k, o)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = hint.Default(err, "see what holds it up: systemctl list-jobs, and journalctl -u "+k.Unit)
+	}
+	if err != nil {
+		return fmt.Errorf("refreshing what is merged of kind %s: %w", k.Name, err)
+	}
+	return nil
+}
+
+func (s *Systemd) refresh(ctx context.Context, k extension.Kind, o RefreshOptions) error {
+	if !s.running || !s.managed() {
+		return s.byTool(ctx, k, o)
+	}
+	return s.byManager(ctx, k, o)
+}
+
+// managed says whether systemd is PID 1 (sd_booted(3)).
+func (s *Systemd) managed() bool {
+	_, err := s.root.Lstat("run/systemd/system")
+	return err == nil
+}
+
+// byTool runs the program itself, which needs no manager.
+func (s *Systemd) byTool(ctx context.Context, k extension.Kind, o RefreshOptions) error {
+	argv := []string{k.Tool}
+	if !s.running {
+		folder, err := filepath.Abs(s.root.Name())
+		if err != nil {
+			return err
+		}
+		argv = append(argv, "--root="+folder)
+	}
+	env := s.environment(k)
+	if o.SetAsideSignatures {
+		env = append(env, setAside)
+	}
+	out, err := s.o.Runner.Run(ctx, Call{append(argv, "refresh"), env})
+	switch {
+	case errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist):
+		return hint.Wrap(fmt.Errorf("%w: %s is not installed", ErrNoTool, k.Tool),
+			"install systemd (248 or newer for sysext, 254 for confext)")
+	case err != nil:
+		return refused(k.Tool, err, words(out.Stderr), words(out.Stdout))
+	}
+	return nil
+}
+
+// refused is the error of a program that failed, with what it said.
+func refused(program string, err error, said ...string) error {
+	for _, text := range said {
+		if text != "" {
+			return fmt.Errorf("%s says: %s (%w)", program, text, err)
+		}
+	}
+	return fmt.Errorf("%s says nothing: %w", program, err)
+}
+
+// environment is what systemd's programs get: what steers them, and nothing
+// that could make signatures or policies count less.
+func (s *Systemd) environment(k extension.Kind) []string {
+	env := []string{
+		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+		"LC_ALL=C.UTF-8", "SYSTEMD_COLORS=0", "SYSTEMD_PAGER=", "SYSTEMD_LOG_TARGET=console",
+	}
+	for _, what := range []string{"HIERARCHIES", "MUTABLE_MODE", "OVERLAYFS_MOUNT_OPTIONS"} {
+		name := variable(k, what)
+		if value := s.o.Getenv(name); value != "" {
+			env = append(env, name+"="+value)
+		}
+	}
+	return env
+}
