@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"inlay/internal/hint"
+	"inlay/internal/transfer"
 )
 
 // endpoint is where a Docker or Podman daemon listens.
@@ -79,7 +80,7 @@ func newEndpoint(host string) (endpoint, error) {
 
 func unixEndpoint(host, path string) endpoint {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "unix", path)
+		return (&net.Dialer{Timeout: transfer.DialTimeout}).DialContext(ctx, "unix", path)
 	}
 	return endpoint{
 		host: host, base: "http://daemon",
@@ -92,7 +93,7 @@ func unixEndpoint(host, path string) endpoint {
 func tcpEndpoint(host, address string) (endpoint, error) {
 	e := endpoint{host: host, base: "http://" + address}
 	tr := &http.Transport{
-		DialContext:        (&net.Dialer{Timeout: dialTimeout}).DialContext,
+		DialContext:        (&net.Dialer{Timeout: transfer.DialTimeout}).DialContext,
 		DisableCompression: true,
 		MaxIdleConns:       2,
 	}
@@ -135,7 +136,7 @@ func (e endpoint) unreachable(err error) error {
 	if errors.Is(err, os.ErrPermission) {
 		advice = "join the group that owns the socket, or use podman's own socket"
 	}
-	cause := plainCause(err)
+	cause := transfer.Cause(err)
 	if op, ok := errors.AsType[*net.OpError](cause); ok {
 		cause = op.Err
 	}

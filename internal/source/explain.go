@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"syscall"
 
@@ -17,12 +16,13 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"inlay/internal/hint"
+	"inlay/internal/transfer"
 )
 
 // explain turns an error of the network or of the registry into one line that
 // says what it means and, where there is one, what to do about it.
 func (r *repository) explain(err error, doing string) error {
-	if errors.Is(err, context.Canceled) || errors.Is(err, errStalled) {
+	if errors.Is(err, context.Canceled) || errors.Is(err, transfer.ErrStalled) {
 		return err
 	}
 	host := r.name.RegistryStr()
@@ -38,10 +38,8 @@ func (r *repository) explain(err error, doing string) error {
 	switch dns, isDNS := errors.AsType[*net.DNSError](err); {
 	case errors.Is(err, http.ErrSchemeMismatch):
 		return said("speaks plain HTTP, not HTTPS", "if you trust the network, allow it with --insecure-registry")
-	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
-		// Before plain HTTP, which is tried after it and fails the same way.
-		return said("cannot be reached from here", "check this machine's network and its proxy settings")
-	case errors.Is(err, errPlainHTTP):
+	case errors.Is(err, errPlainHTTP) && !transfer.IsUnreachable(err):
+		// Plain HTTP is tried after what cannot be reached, and fails the same way.
 		return said("cannot be reached by HTTPS, or sends on to plain HTTP",
 			"if you trust the network, allow it with --insecure-registry")
 	case errors.As(err, &unknown), errors.As(err, &wrongName), errors.As(err, &invalid):
@@ -49,22 +47,18 @@ func (r *repository) explain(err error, doing string) error {
 			"install the authority's certificate, or allow it with --insecure-registry")
 	case errors.As(err, new(tls.RecordHeaderError)):
 		return said("does not speak HTTPS", "check the port, or allow plain HTTP with --insecure-registry")
-	case isDNS && dns.IsNotFound && host == name.DefaultRegistry:
+	case isDNS && dns.IsNotFound && host == name.DefaultRegistry && !transfer.IsUnreachable(err):
 		return said("cannot be found", "check this machine's network; a name without a host is asked for at Docker Hub")
-	case isDNS && dns.IsNotFound:
-		return said("cannot be found", "check the spelling of the host")
-	case isDNS:
-		return said("cannot be looked up: no name server answers", "check this machine's network and its name servers")
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return said("refuses the connection", "check the host and the port, and that the registry runs")
-	case errors.Is(err, io.EOF), isReset(err):
-		// Not io.EOF any more: to a reader that would be a good end.
-		err = io.ErrUnexpectedEOF
-		return said("breaks the connection", "try again later")
-	case isTimeout(err):
-		return said("does not answer", "check the host, the port and the proxy settings")
 	}
-	return fmt.Errorf("%s from %s: %w", doing, host, plainCause(err))
+	if what, advice := transfer.Trouble(err); what != "" {
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF // to a reader io.EOF would be a good end
+		}
+		return said(what, advice)
+	}
+	return fmt.Errorf("%s from %s: %w", doing, host, transfer.Cause(err))
 }
 
 func (r *repository) explainStatus(answer *transport.Error, doing string) error {
@@ -98,32 +92,11 @@ type netError struct {
 func (e *netError) Error() string { return e.text }
 func (e *netError) Unwrap() error { return e.cause }
 
-// plainCause strips the method and the URL that net/http puts in front: a
-// signed URL is a secret.
-func plainCause(err error) error {
-	for {
-		u, ok := errors.AsType[*url.Error](err)
-		if !ok {
-			return err
-		}
-		err = u.Err
-	}
-}
-
 func certificateCause(err error) error {
 	if c, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return c.Err
 	}
-	return plainCause(err)
-}
-
-func isTimeout(err error) bool {
-	t, ok := errors.AsType[net.Error](err)
-	return ok && t.Timeout()
-}
-
-func isReset(err error) bool {
-	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+	return transfer.Cause(err)
 }
 
 // oneLine flattens text that came from elsewhere.

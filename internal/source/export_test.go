@@ -5,11 +5,13 @@ import (
 	"io"
 	"net"
 	"time"
+
+	"inlay/internal/transfer"
 )
 
 // Impatient makes a registry client give up soon.
 func (o Options) Impatient(stall time.Duration, tries int) Options {
-	o.patience = patience{stall: stall, tries: tries, backoff: time.Millisecond}
+	o.patience = transfer.Patience{Stall: stall, Tries: tries, Backoff: time.Millisecond}
 	return o
 }
 

@@ -12,6 +12,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+
+	"inlay/internal/transfer"
 )
 
 // repository is one repository of a registry, logged in.
@@ -19,7 +21,7 @@ type repository struct {
 	client   *http.Client
 	base     url.URL // scheme://host/v2/name
 	name     name.Repository
-	patience patience
+	patience transfer.Patience
 	known    bool // credentials were found
 }
 
@@ -83,7 +85,7 @@ func login(ctx context.Context, repo name.Repository, o Options) (*repository, e
 	if err != nil {
 		return nil, fmt.Errorf("finding credentials for %s: %w", repo.RegistryStr(), err)
 	}
-	r := &repository{name: repo, patience: o.patience.orDefault(), known: auth != authn.Anonymous}
+	r := &repository{name: repo, patience: o.patience.OrDefault(), known: auth != authn.Anonymous}
 	guard := &schemeGuard{inner: baseTransport(o, r.patience), insecure: o.Insecure}
 	tr, err := transport.NewWithContext(ctx, repo.Registry, auth, retrying(guard, r.patience), []string{repo.Scope(transport.PullScope)})
 	if err != nil {
@@ -92,7 +94,7 @@ func login(ctx context.Context, repo name.Repository, o Options) (*repository, e
 		}
 		return nil, r.explain(err, "logging in")
 	}
-	r.client = &http.Client{Transport: tr, CheckRedirect: checkRedirect}
+	r.client = &http.Client{Transport: tr, CheckRedirect: transfer.CheckRedirect("the registry")}
 	r.base = url.URL{Scheme: repo.Scheme(), Host: repo.RegistryStr(), Path: "/v2/" + repo.RepositoryStr()}
 	return r, nil
 }
@@ -163,16 +165,12 @@ func (r *repository) open(ctx context.Context, d descriptor) (io.ReadCloser, err
 		if err := transport.CheckError(resp, http.StatusOK, http.StatusPartialContent); err != nil {
 			resp.Body.Close()
 			explained := r.explain(err, "reading "+d.Digest.Short())
-			if isPassing(resp.StatusCode) {
+			if transfer.IsPassing(resp.StatusCode) {
 				return nil, explained
 			}
-			return nil, &permanentError{explained}
+			return nil, transfer.Permanent(explained)
 		}
 		return resp, nil
 	}
-	return newDownload(ctx, get, d.Size, r.patience), nil
-}
-
-func isPassing(status int) bool {
-	return status >= 500 || status == http.StatusRequestTimeout || status == http.StatusTooManyRequests
+	return transfer.NewBlob(ctx, get, d.Size, r.patience), nil
 }

@@ -19,6 +19,8 @@ import (
 	"fmt"
 	"net"
 	"runtime"
+
+	"inlay/internal/transfer"
 )
 
 // Options say how to open a source. The zero value is usable.
@@ -46,7 +48,7 @@ type Options struct {
 	// means all of them.
 	Wanted func(name string) bool
 
-	patience patience                                                             // of the registry client; zero means the default
+	patience transfer.Patience                                                    // of the registry client; zero means the default
 	dial     func(ctx context.Context, network, address string) (net.Conn, error) // nil means the system
 }
 

@@ -3,53 +3,30 @@ package source
 import (
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/netip"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
-)
 
-const (
-	// maxRedirects bounds the hops from a registry to where its blobs lie.
-	maxRedirects = 5
-	// dialTimeout bounds the wait for a server that does not answer at all.
-	dialTimeout = 15 * time.Second
+	"inlay/internal/transfer"
 )
 
 // baseTransport speaks to registries and to where they redirect.
-func baseTransport(o Options, p patience) http.RoundTripper {
-	dial := o.dial
-	if dial == nil {
-		dial = (&net.Dialer{Timeout: dialTimeout}).DialContext
-	}
-	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           dial,
-		ForceAttemptHTTP2:     true,
-		MaxIdleConns:          8,
-		IdleConnTimeout:       90 * time.Second,
-		TLSHandshakeTimeout:   dialTimeout,
-		ResponseHeaderTimeout: p.stall,
-		// A blob is wanted as it is stored: its digest covers the gzip.
-		DisableCompression: true,
-		TLSClientConfig:    &tls.Config{InsecureSkipVerify: o.Insecure}, //nolint:gosec // the user's own choice
-	}
+func baseTransport(o Options, p transfer.Patience) http.RoundTripper {
+	return transfer.Transport(transfer.TransportOptions{Stall: p.Stall, Insecure: o.Insecure, Dial: o.dial})
 }
 
 // retrying repeats requests that a passing trouble ended before their answer
 // began.
-func retrying(inner http.RoundTripper, p patience) http.RoundTripper {
+func retrying(inner http.RoundTripper, p transfer.Patience) http.RoundTripper {
 	return transport.NewRetry(inner,
-		transport.WithRetryBackoff(transport.Backoff{Duration: p.backoff, Factor: 3, Jitter: 0.1, Steps: 3}),
+		transport.WithRetryBackoff(transport.Backoff{Duration: p.Backoff, Factor: 3, Jitter: 0.1, Steps: 3}),
 		transport.WithRetryPredicate(func(err error) bool {
 			var passing interface{ Temporary() bool }
-			return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || isReset(err) ||
+			return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || transfer.IsReset(err) ||
 				errors.As(err, &passing) && passing.Temporary()
 		}),
 		transport.WithRetryStatusCodes(http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError,
@@ -83,16 +60,4 @@ func isLoopback(host string) bool {
 	}
 	addr, err := netip.ParseAddr(host)
 	return err == nil && addr.IsLoopback()
-}
-
-// checkRedirect bounds redirects and keeps them from link-local addresses,
-// where clouds serve their machines' secrets.
-func checkRedirect(req *http.Request, via []*http.Request) error {
-	if len(via) > maxRedirects {
-		return fmt.Errorf("the registry redirects more than %d times", maxRedirects)
-	}
-	if addr, err := netip.ParseAddr(req.URL.Hostname()); err == nil && addr.Unmap().IsLinkLocalUnicast() {
-		return fmt.Errorf("the registry redirects to the link-local address %s", addr)
-	}
-	return nil
 }

@@ -1,0 +1,69 @@
+package transfer
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"syscall"
+)
+
+// Trouble says in words what became of a server that could not be spoken to,
+// as in "the server H refuses the connection", and what to do about it. Both
+// are "" for an err that it has no better words for than its own.
+func Trouble(err error) (what, advice string) {
+	dns, isDNS := errors.AsType[*net.DNSError](err)
+	switch {
+	case IsUnreachable(err):
+		return "cannot be reached from here", "check this machine's network and its proxy settings"
+	case isDNS && dns.IsNotFound:
+		return "cannot be found", "check the spelling of the host"
+	case isDNS:
+		return "cannot be looked up: no name server answers", "check this machine's network and its name servers"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "refuses the connection", "check the host and the port, and that the server runs"
+	case errors.Is(err, http.ErrSchemeMismatch):
+		return "speaks plain HTTP, not HTTPS", "check the scheme and the port"
+	case errors.As(err, new(tls.RecordHeaderError)):
+		return "does not speak HTTPS", "check the scheme and the port"
+	case errors.Is(err, io.EOF), IsReset(err):
+		return "breaks the connection", "try again later"
+	case isTimeout(err):
+		return "does not answer", "check the host, the port and the proxy settings"
+	}
+	return "", ""
+}
+
+// Cause strips the method and the URL that net/http puts in front: a signed URL
+// is a secret.
+func Cause(err error) error {
+	for {
+		u, ok := errors.AsType[*url.Error](err)
+		if !ok {
+			return err
+		}
+		err = u.Err
+	}
+}
+
+// IsUnreachable tells that there is no way to the server's network.
+func IsUnreachable(err error) bool {
+	return errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.EHOSTUNREACH)
+}
+
+// IsReset tells that the other side has dropped the connection.
+func IsReset(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+func isTimeout(err error) bool {
+	t, ok := errors.AsType[net.Error](err)
+	return ok && t.Timeout()
+}
+
+// IsPassing tells whether an answer of this status may be another one later.
+func IsPassing(status int) bool {
+	return status >= 500 || status == http.StatusRequestTimeout || status == http.StatusTooManyRequests
+}
