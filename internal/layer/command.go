@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -84,13 +85,13 @@ func words(said []byte) string {
 	var lines []string
 	length := 0
 	all := strings.Split(strings.ToValidUTF8(string(said), "?"), "\n")
-	for i := len(all) - 1; i >= 0; i-- {
+	for _, text := range slices.Backward(all) {
 		line := strings.TrimSpace(strings.Map(func(r rune) rune {
 			if !unicode.IsPrint(r) {
 				return ' '
 			}
 			return r
-		}, all[i]))
+		}, text))
 		if length += len(line) + 2; length > maxWords {
 			if len(lines) == 0 {
 				lines = []string{strings.ToValidUTF8(line[:maxWords-2], "") + "…"}

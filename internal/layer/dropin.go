@@ -38,24 +38,30 @@ func (s *Systemd) setDropIn(k extension.Kind, wanted bool) (restore func() error
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, false, fmt.Errorf("looking for the drop-in: %w", err)
 	}
-	write := func() error { return s.writeDropIn(name) }
-	remove := func() error {
-		if err := s.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("removing the drop-in: %w", err)
+	restore = func() error {
+		if there {
+			return s.writeDropIn(name, string(old))
 		}
-		return nil
+		return s.removeDropIn(name)
 	}
 	switch {
 	case wanted && string(old) != dropInText:
-		return remove, true, write()
+		return restore, true, s.writeDropIn(name, dropInText)
 	case !wanted && there:
-		return write, true, remove()
+		return restore, true, s.removeDropIn(name)
 	default:
 		return nil, false, nil
 	}
 }
 
-func (s *Systemd) writeDropIn(name string) error {
+func (s *Systemd) removeDropIn(name string) error {
+	if err := s.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("removing the drop-in: %w", err)
+	}
+	return nil
+}
+
+func (s *Systemd) writeDropIn(name, text string) error {
 	if err := s.root.MkdirAll(path.Dir(name), 0o755); err != nil {
 		return fmt.Errorf("making the folder of the drop-in: %w", err)
 	}
@@ -64,7 +70,7 @@ func (s *Systemd) writeDropIn(name string) error {
 		return fmt.Errorf("writing the drop-in: %w", err)
 	}
 	defer f.Discard()
-	if _, err := f.WriteString(dropInText); err != nil {
+	if _, err := f.WriteString(text); err != nil {
 		return fmt.Errorf("writing the drop-in: %w", err)
 	}
 	return f.Commit()

@@ -138,9 +138,5 @@ func (s *Systemd) journal(ctx context.Context, k extension.Kind, since time.Time
 }
 
 func (s *Systemd) run(ctx context.Context, program string, args ...string) (Output, error) {
-	env := []string{
-		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-		"LC_ALL=C.UTF-8", "SYSTEMD_COLORS=0", "SYSTEMD_PAGER=", "SYSTEMD_LOG_TARGET=console",
-	}
-	return s.o.Runner.Run(ctx, Call{append([]string{program}, args...), env})
+	return s.o.Runner.Run(ctx, Call{append([]string{program}, args...), plain()})
 }

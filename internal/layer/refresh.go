@@ -18,7 +18,8 @@ type RefreshOptions struct {
 	// SetAsideSignatures has systemd ignore the signatures of all images, and
 	// keep their verity: for an image that is wanted and whose key nobody here
 	// knows. Without it, one such image keeps all from being merged. Only for
-	// where no policy asks for signatures.
+	// where no policy asks for signatures. It holds until the next Refresh says
+	// otherwise, or the next boot, also for refreshes of the service by others.
 	SetAsideSignatures bool
 }
 
@@ -100,13 +101,10 @@ func refused(program string, err error, said ...string) error {
 	return fmt.Errorf("%s says nothing: %w", program, err)
 }
 
-// environment is what systemd's programs get: what steers them, and nothing
-// that could make signatures or policies count less.
+// environment is what the tool gets: what steers it, and nothing that could make
+// signatures or policies count less.
 func (s *Systemd) environment(k extension.Kind) []string {
-	env := []string{
-		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-		"LC_ALL=C.UTF-8", "SYSTEMD_COLORS=0", "SYSTEMD_PAGER=", "SYSTEMD_LOG_TARGET=console",
-	}
+	env := plain()
 	for _, what := range []string{"HIERARCHIES", "MUTABLE_MODE", "OVERLAYFS_MOUNT_OPTIONS"} {
 		name := variable(k, what)
 		if value := s.o.Getenv(name); value != "" {
@@ -114,4 +112,13 @@ func (s *Systemd) environment(k extension.Kind) []string {
 		}
 	}
 	return env
+}
+
+// plain is the environment of any program: its words come in one language, on
+// its own streams and without colours.
+func plain() []string {
+	return []string{
+		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+		"LC_ALL=C.UTF-8", "SYSTEMD_COLORS=0", "SYSTEMD_PAGER=", "SYSTEMD_LOG_TARGET=console",
+	}
 }
