@@ -18,6 +18,8 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"inlay/internal/extension"
@@ -85,9 +87,17 @@ func (s *Systemd) Merged(ctx context.Context, k extension.Kind) ([]Hierarchy, er
 		if err != nil {
 			return nil, err
 		}
-		more = append(more, mounted...)
+		more = append(more, withoutOtherRoots(mounted, append(known(k), more...))...)
 	}
 	return Merged(s.root, k, more...)
+}
+
+// withoutOtherRoots leaves mount points out that are a hierarchy below another
+// root, such as "/sysroot/usr".
+func withoutOtherRoots(points, hierarchies []string) []string {
+	return slices.DeleteFunc(points, func(point string) bool {
+		return slices.ContainsFunc(hierarchies, func(h string) bool { return point != h && strings.HasSuffix(point, h) })
+	})
 }
 
 // isRunning says whether root is the root of this process, and so what systemd

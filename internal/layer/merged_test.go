@@ -25,6 +25,7 @@ func TestMerged(t *testing.T) {
 	w.merge(sysext, "srv/x", "d\n", false)
 	w.merge(sysext, "mnt/a b", "e\n", false)
 	w.merge(sysext, "var/opt", "f\n", false)
+	w.merge(sysext, "sysroot/usr", "another root's\n", false)
 	if err := os.Symlink("/var/opt", filepath.Join(w.root.Name(), "opt")); err != nil {
 		t.Fatal(err)
 	}
@@ -33,6 +34,7 @@ func TestMerged(t *testing.T) {
 203 49 0:59 / /usr ro,nodev,relatime shared:63 - overlay sysext ro,lowerdir=/x
 204 49 0:60 / /mnt/a\040b ro - overlay sysext ro
 205 49 0:61 / /mnt/gone ro - overlay sysext ro
+206 49 0:62 / /sysroot/usr ro - overlay sysext ro
 `)
 	e := w.engine(map[string]string{"SYSTEMD_SYSEXT_HIERARCHIES": "/usr/bin:/srv/x:/nowhere"})
 	usr := []layer.Hierarchy{

@@ -1,0 +1,61 @@
+// Command refresher runs internal/layer where tests have a systemd: in a
+// container, whose systemd is PID 1, or in a root that only has its tools.
+//
+//	refresher ROOT KIND refresh        merges anew, silently
+//	refresher ROOT KIND refresh-aside  the same, with signatures set aside
+//	refresher ROOT KIND merged         prints what is merged, a hierarchy on a line
+//
+// An error is printed with its hints on standard output, and the exit status is 1.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"inlay/internal/extension"
+	"inlay/internal/hint"
+	"inlay/internal/layer"
+)
+
+func main() {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	if err := run(ctx, os.Args[1:]); err != nil {
+		fmt.Println("error:", err)
+		for _, advice := range hint.Of(err) {
+			fmt.Println("hint:", advice)
+		}
+		os.Exit(1) //nolint:gocritic // nothing is left to cancel
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	if len(args) != 3 {
+		return fmt.Errorf("want ROOT KIND VERB, not %q", args)
+	}
+	root, err := os.OpenRoot(args[0])
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	k, err := extension.KindNamed(args[1])
+	if err != nil {
+		return err
+	}
+	engine := layer.New(root, layer.Options{})
+	if args[2] != "merged" {
+		return engine.Refresh(ctx, k, layer.RefreshOptions{SetAsideSignatures: args[2] == "refresh-aside"})
+	}
+	merged, err := engine.Merged(ctx, k)
+	for _, h := range merged {
+		age := time.Since(h.Since)
+		if age < -time.Second || age > time.Minute {
+			return fmt.Errorf("%s was merged %s ago", h.Path, age)
+		}
+		fmt.Println(h.Path, strings.Join(h.Extensions, " "))
+	}
+	return err
+}
