@@ -132,7 +132,11 @@ func (w *world) merge(k extension.Kind, hierarchy, names string, copied bool) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	device := info.Sys().(*syscall.Stat_t).Dev
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		w.t.Fatal("no attributes")
+	}
+	device := stat.Dev
 	minor := unix.Minor(device)
 	if copied {
 		minor++

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"inlay/internal/extension"
@@ -95,10 +96,24 @@ func (s *Systemd) byTool(ctx context.Context, k extension.Kind, o RefreshOptions
 func refused(program string, err error, said ...string) error {
 	for _, text := range said {
 		if text != "" {
-			return fmt.Errorf("%s says: %s (%w)", program, text, err)
+			return advised(fmt.Errorf("%s says: %s (%w)", program, text, err), text)
 		}
 	}
 	return fmt.Errorf("%s says nothing: %w", program, err)
+}
+
+// advised adds to err what helps against what was said, where that is known.
+func advised(err error, said string) error {
+	for words, advice := range map[string]string{
+		// ENOKEY of the kernel: systemd up to 262 gives up on all extensions then.
+		"Required key not available":        "put the certificate of the extension's signer into /etc/verity.d, or disable the extension",
+		"Failed to read metadata for image": "disable the extension that is named, or see what is wrong with it: inlay verify",
+	} {
+		if strings.Contains(said, words) {
+			err = hint.Wrap(err, advice)
+		}
+	}
+	return err
 }
 
 // environment is what the tool gets: what steers it, and nothing that could make

@@ -71,6 +71,12 @@ func TestRefresh(t *testing.T) {
 			wants: []string{"systemd-sysext says: Job failed. (exit status 1)"},
 		},
 		{
+			name:  "refused for want of a key",
+			world: world{fails: map[string]string{reload: "Job failed.\n"}, journal: "device-mapper: reload ioctl failed: Required key not available\nFailed to merge hierarchies\n"},
+			calls: []string{reload, "journalctl --sync", journal},
+			wants: []string{"not available; Failed to merge hierarchies", "into /etc/verity.d", "journalctl -u"},
+		},
+		{
 			name: "daemon-reload fails", world: world{unit: changed, fails: map[string]string{daemonReload: "No.\n"}},
 			calls: []string{daemonReload}, wants: []string{"systemctl daemon-reload says: No."},
 		},

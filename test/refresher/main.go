@@ -21,18 +21,18 @@ import (
 )
 
 func main() {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	if err := run(ctx, os.Args[1:]); err != nil {
+	if err := run(context.Background(), os.Args[1:]); err != nil {
 		fmt.Println("error:", err)
 		for _, advice := range hint.Of(err) {
 			fmt.Println("hint:", advice)
 		}
-		os.Exit(1) //nolint:gocritic // nothing is left to cancel
+		os.Exit(1)
 	}
 }
 
 func run(ctx context.Context, args []string) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
 	if len(args) != 3 {
 		return fmt.Errorf("want ROOT KIND VERB, not %q", args)
 	}

@@ -74,6 +74,7 @@ UNIT
 			unlink broken.raw; link two; sysext refresh; sysext merged`,
 			`error: refreshing what is merged of kind sysext: systemd-sysext says: Failed to read metadata for image broken: No such file or directory (exit status 1)
 hint: see all that it said: journalctl -u systemd-sysext.service
+hint: disable the extension that is named, or see what is wrong with it: inlay verify
 status 1
 /usr one
 /usr one two
@@ -92,6 +93,19 @@ status 1
 			"often", "",
 			`link one; for time in 1 2 3 4 5 6 7 8; do systemctl stop systemd-sysext; sysext refresh; sysext refresh; done; sysext merged`,
 			"/usr one\n",
+		},
+		{
+			// It cannot be reloaded, so it is stopped and started.
+			"the service of 252", `
+			sed -e /ExecReload/d -e 's/sysext refresh/sysext merge/' /usr/lib/systemd/system/systemd-sysext.service >/etc/systemd/system/systemd-sysext.service`,
+			`link one; for time in 1 2 3 4 5 6 7 8; do sysext refresh; done; sysext merged
+			link broken.raw; sysext refresh | sed -n 1p; sysext merged; unlink broken.raw
+			link two; sysext refresh; sysext merged
+			unlink one; unlink two; sysext refresh; sysext merged`,
+			`/usr one
+error: refreshing what is merged of kind sysext: systemd-sysext says: Unmerged '/usr'.; Failed to read metadata for image broken: No such file or directory (exit status 1)
+/usr one two
+`,
 		},
 		{
 			"merged by hand", "",
@@ -179,6 +193,7 @@ func TestRefreshByTool(t *testing.T) {
 	const want = `/usr one tool
 tool
 error: refreshing what is merged of kind sysext: systemd-sysext says: Failed to read metadata for image broken: Package not installed (exit status 1)
+hint: disable the extension that is named, or see what is wrong with it: inlay verify
 status 1
 /usr one tool
 /usr/share one tool
