@@ -61,16 +61,14 @@ func (d *detector) loader() {
 		return
 	}
 	d.step("LoaderDevicePartUUID", device, "started from a disk's partition")
-	entry, there := d.text("LoaderEntrySelected")
-	switch state := EntryState(entry); {
-	case !there:
-		d.step("LoaderEntrySelected", "", "it tells nothing")
-	case state == Unknown:
+	entry, _ := d.text("LoaderEntrySelected")
+	state := EntryState(entry)
+	if state == Unknown {
 		d.step("LoaderEntrySelected", entry, "no entry of a profile")
-	default:
-		d.fromLoader = &finding{state, oneLine("boot loader entry " + entry)}
-		d.step("LoaderEntrySelected", entry, string(state))
+		return
 	}
+	d.fromLoader = &finding{state, oneLine("boot loader entry " + entry)}
+	d.step("LoaderEntrySelected", entry, string(state))
 }
 
 // lookForFirmware says whether the firmware's variables can be seen at all. Where

@@ -124,6 +124,23 @@ func manyHierarchies() string {
 	return b.String()
 }
 
+func TestOverlaysOf(t *testing.T) {
+	t.Parallel()
+	const text = `1 2 0:1 / /ext4 rw - ext4 sysext rw
+2 2 0:2 / /usr ro - overlay sysext ro
+3 2 0:3 / /etc ro - overlay confext ro
+4 2 0:4 / /srv ro master:1 shared:2 - overlay sysext ro
+5 2 0:5 / /bad\04 ro - overlay sysext ro
+6 2 0:6 / /bad\999 ro - overlay sysext ro
+7 2 0:7 / /tab\011and\134 ro - overlay sysext ro
+8 2 0:8 /short - overlay sysext
+9 2 0:9 / /no-separator ro overlay sysext ro
+`
+	if diff := cmp.Diff([]string{"/usr", "/srv", "/tab\tand\\"}, layer.OverlaysOf(text, "sysext")); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
 // FuzzMountInfo feeds what the kernel says, which never breaks its own rules.
 func FuzzMountInfo(f *testing.F) {
 	f.Add("203 49 0:59 / /usr ro,nodev,relatime shared:63 - overlay sysext ro,lowerdir=/x\n")
