@@ -61,8 +61,8 @@ func (b *blob) Read(p []byte) (int, error) {
 func (b *blob) ask() error {
 	get := func(ctx context.Context) (*http.Response, error) { return b.get(ctx, b.headers()) }
 	err := b.connect(get, b.accept)
-	if g, ok := errors.AsType[*gaveUpError](err); ok {
-		return fmt.Errorf("gave up after %d tries, at byte %d of %d: %w", g.tries, b.off, b.size, g.last)
+	if g, ok := errors.AsType[*GaveUpError](err); ok {
+		g.At, g.Size = b.off, b.size
 	}
 	return err
 }

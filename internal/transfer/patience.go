@@ -27,9 +27,10 @@ func (p Patience) OrDefault() Patience {
 	}
 }
 
-// wait sleeps before try n, counted from 1: 0.5, 1, 2, 4, 8 seconds by default.
-func (p Patience) wait(ctx context.Context, n int) error {
-	timer := time.NewTimer(p.Backoff << min(n-1, 5))
+// wait sleeps before try n, counted from 1: 0.5, 1, 2, 4, 8 seconds by default,
+// or as long as the server asked for if that is longer.
+func (p Patience) wait(ctx context.Context, n int, asked time.Duration) error {
+	timer := time.NewTimer(max(p.Backoff<<min(n-1, 5), asked))
 	defer timer.Stop()
 	select {
 	case <-timer.C:

@@ -117,21 +117,35 @@ func (t *tries) pause() error {
 		t.wasted = 0
 	}
 	if t.wasted++; t.wasted >= t.Tries {
-		return &gaveUpError{t.wasted, t.last}
+		return &GaveUpError{Tries: t.wasted, Size: -1, Last: t.last}
 	}
-	return t.wait(t.ctx, t.wasted)
+	var asked time.Duration
+	if answer, ok := errors.AsType[*StatusError](t.last); ok {
+		asked = answer.After
+	}
+	return t.wait(t.ctx, t.wasted, asked)
 }
 
-// gaveUpError ends a transfer whose tries are used up.
-type gaveUpError struct {
-	tries int
-	last  error
+// GaveUpError ends a transfer whose tries are used up.
+type GaveUpError struct {
+	Tries    int
+	At, Size int64 // bytes that have come, and that should have; -1 if not known
+	Last     error // how the last try ended
 }
 
-func (e *gaveUpError) Error() string {
-	return fmt.Sprintf("gave up after %d tries: %v", e.tries, e.last)
+// Place says how often was tried, and how far it came.
+func (e *GaveUpError) Place() string {
+	switch {
+	case e.Size >= 0:
+		return fmt.Sprintf("gave up after %d tries, at byte %d of %d", e.Tries, e.At, e.Size)
+	case e.At > 0:
+		return fmt.Sprintf("gave up after %d tries, at byte %d", e.Tries, e.At)
+	}
+	return fmt.Sprintf("gave up after %d tries", e.Tries)
 }
-func (e *gaveUpError) Unwrap() error { return e.last }
+
+func (e *GaveUpError) Error() string { return fmt.Sprintf("%s: %v", e.Place(), e.Last) }
+func (e *GaveUpError) Unwrap() error { return e.Last }
 
 // stallReader reports why a read was cancelled rather than that it was.
 type stallReader struct {

@@ -15,6 +15,7 @@ import (
 // are "" for an err that it has no better words for than its own.
 func Trouble(err error) (what, advice string) {
 	dns, isDNS := errors.AsType[*net.DNSError](err)
+	var distrust *tls.CertificateVerificationError
 	switch {
 	case IsUnreachable(err):
 		return "cannot be reached from here", "check this machine's network and its proxy settings"
@@ -24,6 +25,10 @@ func Trouble(err error) (what, advice string) {
 		return "cannot be looked up: no name server answers", "check this machine's network and its name servers"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "refuses the connection", "check the host and the port, and that the server runs"
+	case errors.As(err, &distrust):
+		return "has a certificate that this machine does not trust: " + clip(distrust.Err.Error()), "install the authority's certificate, and check the clock"
+	case errors.Is(err, errProxy):
+		return "cannot be reached: " + errProxy.Error(), "write http://HOST:PORT in HTTPS_PROXY or HTTP_PROXY, special characters of a password percent-encoded"
 	case errors.Is(err, http.ErrSchemeMismatch):
 		return "speaks plain HTTP, not HTTPS", "check the scheme and the port"
 	case errors.As(err, new(tls.RecordHeaderError)):
@@ -56,6 +61,20 @@ func IsUnreachable(err error) bool {
 // IsReset tells that the other side has dropped the connection.
 func IsReset(err error) bool {
 	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+// isHopeless tells that the server, or what lies before it, will not answer any
+// better later.
+func isHopeless(err error) bool {
+	return errors.As(err, new(*tls.CertificateVerificationError)) || errors.Is(err, errProxy) ||
+		errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, new(tls.RecordHeaderError))
+}
+
+// isNowhere tells that there is no such server. If it has answered before, that
+// may pass.
+func isNowhere(err error) bool {
+	dns, isDNS := errors.AsType[*net.DNSError](err)
+	return isDNS && dns.IsNotFound || errors.Is(err, syscall.ECONNREFUSED) || IsUnreachable(err)
 }
 
 func isTimeout(err error) bool {
