@@ -92,6 +92,11 @@ type netError struct {
 func (e *netError) Error() string { return e.text }
 func (e *netError) Unwrap() error { return e.cause }
 
+func (e *netError) Is(target error) bool {
+	answer, ok := errors.AsType[*transport.Error](e.cause)
+	return target == ErrNotFound && ok && answer.StatusCode == http.StatusNotFound
+}
+
 func certificateCause(err error) error {
 	if c, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return c.Err

@@ -38,9 +38,20 @@ type descriptor struct {
 type manifest struct {
 	SchemaVersion int          `json:"schemaVersion"`
 	MediaType     string       `json:"mediaType"`
+	ArtifactType  string       `json:"artifactType"`
 	Config        *descriptor  `json:"config"`
 	Layers        []descriptor `json:"layers"`
 	Manifests     []descriptor `json:"manifests"`
+}
+
+// checkImage refuses what has the form of an image but is stored for another
+// purpose.
+func (m *manifest) checkImage() error {
+	if isConfigType(m.Config.MediaType) {
+		return nil
+	}
+	return hint.Wrap(fmt.Errorf("this is an artifact of type %q, not a container image", clip(m.Config.MediaType)),
+		"name a container image")
 }
 
 // isIndex tells a list of images from an image.
@@ -77,9 +88,6 @@ func parseManifest(b []byte, mediaType string) (*manifest, error) {
 		return nil, fmt.Errorf("the index lists %d images, more than %d", len(m.Manifests), maxManifests)
 	case len(m.Layers) > maxLayers:
 		return nil, fmt.Errorf("the image has %d layers, more than %d", len(m.Layers), maxLayers)
-	case !m.isIndex() && !isConfigType(m.Config.MediaType):
-		return nil, hint.Wrap(fmt.Errorf("this is an artifact of type %q, not a container image", clip(m.Config.MediaType)),
-			"name a container image")
 	}
 	return &m, m.check()
 }

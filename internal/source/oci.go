@@ -62,6 +62,9 @@ func resolve(ctx context.Context, s store, d descriptor, arch string) (descripto
 
 // newImage makes the image that the manifest m, which d points to, describes.
 func newImage(ctx context.Context, s store, d descriptor, m *manifest) (*Image, error) {
+	if err := m.checkImage(); err != nil {
+		return nil, err
+	}
 	if len(m.Layers) == 0 {
 		return nil, hint.Wrap(errors.New("the image has no layers"), "build it with at least one COPY, ADD or RUN")
 	}

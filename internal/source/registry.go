@@ -26,15 +26,7 @@ type repository struct {
 }
 
 func openRegistry(ctx context.Context, image string, o Options) (*Image, error) {
-	var strictness []name.Option
-	if o.Insecure {
-		strictness = append(strictness, name.Insecure)
-	}
-	ref, err := parseName(image, strictness...)
-	if err != nil {
-		return nil, err
-	}
-	r, err := login(ctx, ref.Context(), o)
+	r, ref, err := openRepository(ctx, image, o)
 	if err != nil {
 		return nil, err
 	}
@@ -52,23 +44,41 @@ func openRegistry(ctx context.Context, image string, o Options) (*Image, error) 
 }
 
 func (r *repository) image(ctx context.Context, ref name.Reference, arch string) (*Image, error) {
-	d, b, err := r.fetchManifest(ctx, ref)
+	d, m, err := r.find(ctx, ref, arch)
 	if err != nil {
 		return nil, err
-	}
-	m, err := parseManifest(b, d.MediaType)
-	if err != nil {
-		return nil, err
-	}
-	if m.isIndex() {
-		if d, err = choose(m.Manifests, arch); err != nil {
-			return nil, err
-		}
-		if d, m, err = resolve(ctx, r, d, arch); err != nil {
-			return nil, err
-		}
 	}
 	return newImage(ctx, r, d, m)
+}
+
+// find follows ref to the manifest of what is meant for arch.
+func (r *repository) find(ctx context.Context, ref name.Reference, arch string) (descriptor, *manifest, error) {
+	d, b, err := r.fetchManifest(ctx, ref)
+	if err != nil {
+		return d, nil, err
+	}
+	m, err := parseManifest(b, d.MediaType)
+	if err != nil || !m.isIndex() {
+		return d, m, err
+	}
+	if d, err = choose(m.Manifests, arch); err != nil {
+		return d, nil, err
+	}
+	return resolve(ctx, r, d, arch)
+}
+
+// openRepository logs in to where image lies.
+func openRepository(ctx context.Context, image string, o Options) (*repository, name.Reference, error) {
+	var strictness []name.Option
+	if o.Insecure {
+		strictness = append(strictness, name.Insecure)
+	}
+	ref, err := parseName(image, strictness...)
+	if err != nil {
+		return nil, nil, err
+	}
+	r, err := login(ctx, ref.Context(), o)
+	return r, ref, err
 }
 
 // login finds credentials and makes a client that uses them.
