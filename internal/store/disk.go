@@ -15,6 +15,9 @@ import (
 // or end the process, before any of its calls.
 type disk struct {
 	before func(call, name string) error // nil: nothing
+	// lazy leaves it to the kernel when to write. Tests that no power cut
+	// threatens save nine tenths of their time by it.
+	lazy bool
 }
 
 func (d disk) step(call, name string) error {
@@ -103,6 +106,9 @@ func (d disk) syncFolder(r *os.Root, name string) error {
 		return err
 	}
 	defer folder.Close()
+	if d.lazy {
+		return nil
+	}
 	return folder.Sync()
 }
 
@@ -177,7 +183,7 @@ func (d disk) reserve(f *os.File, size int64) error {
 }
 
 func (d disk) sync(f *os.File) error {
-	if err := d.step("sync", ""); err != nil {
+	if err := d.step("sync", ""); err != nil || d.lazy {
 		return err
 	}
 	return f.Sync()

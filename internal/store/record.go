@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path"
 	"time"
 )
@@ -152,11 +153,31 @@ func (s *Store) writeRecord(fileName string, r Record) error {
 	if err != nil {
 		return err
 	}
-	next := path.Join(asideFolder, "record.new")
+	at, next := path.Join(recordsFolder, recordOf(fileName)), path.Join(asideFolder, "record.new")
 	if err := s.disk.writeFile(s.dir, next, text); err != nil {
+		if noSpace(err) {
+			return s.overwrite(at, text, err)
+		}
 		return err
 	}
-	return s.disk.rename(s.dir, next, path.Join(recordsFolder, recordOf(fileName)))
+	return s.disk.rename(s.dir, next, at)
+}
+
+// overwrite writes a record into the block of the one there is, where a full
+// disk has no other. If it is cut short, the record counts no more.
+func (s *Store) overwrite(at string, text []byte, full error) error {
+	f, err := s.dir.OpenFile(at, os.O_RDWR, 0)
+	if err != nil {
+		return full
+	}
+	defer f.Close()
+	if err := s.disk.writeAt(f, text, 0); err != nil {
+		return err
+	}
+	if err := s.disk.truncate(f, int64(len(text))); err != nil {
+		return err
+	}
+	return s.disk.sync(f)
 }
 
 // Remember records r for an image that is in the store already, one that
