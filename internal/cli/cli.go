@@ -67,6 +67,8 @@ func commandNamed(program string, env *Env) *cobra.Command {
 	switch program {
 	case "auroraboot":
 		return newAuroraboot(env)
+	case "kairos-agent":
+		return newKairosAgent(env)
 	default:
 		return newRoot(env)
 	}

@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"inlay/internal/extension"
 )
 
 func newRoot(env *Env) *cobra.Command {
@@ -34,6 +36,8 @@ func newRoot(env *Env) *cobra.Command {
 		newDiff(env),
 		newInspect(env),
 		newVerify(env),
+		newExtensions(env, extension.Sysext()),
+		newExtensions(env, extension.Confext()),
 		newKeys(env),
 		newSign(env),
 		newVersion(env),

@@ -1,0 +1,22 @@
+package cli
+
+import (
+	"github.com/spf13/cobra"
+
+	"inlay/internal/extension"
+)
+
+// newKairosAgent is the command line of kairos-agent, as the Kairos documents
+// show it: its commands for extensions, which are ours.
+func newKairosAgent(env *Env) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "kairos-agent",
+		Short: "Manage a node's extensions (inlay under the name of kairos-agent)",
+	}
+	quieten(root)
+	group(root)
+	for _, k := range extension.Kinds() {
+		root.AddCommand(newExtensions(env, k))
+	}
+	return root
+}

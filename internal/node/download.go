@@ -1,0 +1,190 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"inlay/internal/extension"
+	"inlay/internal/fetch"
+	"inlay/internal/hint"
+	"inlay/internal/store"
+	"inlay/internal/verify"
+)
+
+// DownloadRequest says what to fetch.
+type DownloadRequest struct {
+	fetch.Request
+	// AllowUntrusted lets an image take the place of one that is signed by
+	// another key, or signed at all where the new one is not.
+	AllowUntrusted bool
+	// Verifying is told how far the check of the data is.
+	Verifying func(done, total int64)
+}
+
+// Downloaded is what came of it.
+type Downloaded struct {
+	FileName string   `json:"fileName"`
+	Path     string   `json:"path"`
+	Source   string   `json:"source"`
+	Size     int64    `json:"size"`
+	Digest   string   `json:"digest"`
+	Replaced bool     `json:"replaced"`
+	Policy   string   `json:"policy"`
+	Warnings []string `json:"warnings,omitempty"`
+
+	Verdict *verify.Verdict `json:"verdict"`
+}
+
+// RefusedError is an image that may not be let in, or used.
+type RefusedError struct {
+	Name    string
+	Verdict *verify.Verdict
+	err     error
+}
+
+func (e *RefusedError) Error() string {
+	return fmt.Sprintf("%q is %s: %v", e.Name, e.Verdict.Result, e.err)
+}
+
+func (e *RefusedError) Unwrap() error { return e.err }
+
+// Download fetches an image into the store. Nobody sees it before it is whole,
+// has its digest and is let in by the verdict; what was in its place stays until
+// then, and after an error.
+func (n *Node) Download(ctx context.Context, r DownloadRequest) (*Downloaded, error) {
+	d, err := fetch.Open(ctx, r.Request)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	staged, err := n.store.Stage(d.Size)
+	if err != nil {
+		return nil, err
+	}
+	defer staged.Discard()
+	got, err := d.Copy(ctx, staged)
+	if err != nil {
+		return nil, err
+	}
+	result := &Downloaded{Source: d.Source, Size: got.Size, Digest: string(got.Digest), Policy: n.rule.Policy.String()}
+	if result.FileName, result.Verdict, err = n.letIn(ctx, d.FileName, staged, r); err != nil {
+		return nil, err
+	}
+	n.warn(result, d.Plain && d.Digest == "")
+	if err := staged.Sync(); err != nil {
+		return nil, err
+	}
+	return result, n.locked(ctx, func() error { return n.keep(ctx, result, staged, r.AllowUntrusted) })
+}
+
+// letIn settles the name and asks for the verdict.
+func (n *Node) letIn(ctx context.Context, proposed string, staged *store.Staged, r DownloadRequest) (string, *verify.Verdict, error) {
+	name, err := n.fileName(proposed)
+	if err != nil {
+		return "", nil, err
+	}
+	v, err := n.judge(ctx, &verify.Subject{Path: name, Image: staged, Size: staged.Size()}, verify.Full, r.Verifying)
+	if err != nil {
+		return "", nil, err
+	}
+	switch v.Result {
+	case verify.Good, verify.Incompatible:
+		// What the host would not take may be meant for the system that the
+		// next boot brings: a warning.
+		return name, v, nil
+	case verify.Refused:
+		return "", nil, &RefusedError{name, v, hint.Default(v.Err, "ask whoever made it; inlay verify shows every check")}
+	}
+	return "", nil, v.Err
+}
+
+// fileName is the name that a downloaded file gets in the store.
+func (n *Node) fileName(proposed string) (string, error) {
+	if k, known := extension.KindOfFile(proposed); known && k.Name != n.Kind.Name {
+		return "", hint.Wrap(fmt.Errorf("%q is a %s", proposed, k.Name), fmt.Sprintf("download it with inlay %s download", k.Name))
+	}
+	name := strings.TrimSuffix(proposed, ".raw")
+	name = strings.TrimSuffix(name, "."+n.Kind.Name)
+	if err := extension.CheckName(n.Kind, name); err != nil {
+		return "", hint.Default(err, "give it a name with --name")
+	}
+	return n.Kind.FileName(name), nil
+}
+
+// warn says what lets an image in and is still worth knowing.
+func (n *Node) warn(d *Downloaded, plain bool) {
+	v := d.Verdict
+	if v.Result == verify.Incompatible {
+		d.Warnings = append(d.Warnings, "this host would not take it: "+v.Refusal.Reason)
+	}
+	if v.Protection != verify.Signed {
+		who := "not signed"
+		if v.Signer != nil {
+			who = "signed by " + v.Signer.Subject + ", whom nobody here knows"
+		}
+		d.Warnings = append(d.Warnings, who+": it is let in, since "+n.rule.Because)
+		if plain {
+			d.Warnings = append(d.Warnings, "it came by plain http without a digest: anybody on the way could have changed it")
+		}
+	}
+	for _, c := range v.Checks {
+		if c.State == verify.Unread && c.Check == verify.CheckRelease {
+			d.Warnings = append(d.Warnings, "its release file could not be read: "+c.Found)
+		}
+	}
+}
+
+// keep puts the image into the store, unless that would put a weaker one in the
+// place of a stronger.
+func (n *Node) keep(ctx context.Context, d *Downloaded, staged *store.Staged, allowed bool) error {
+	images, err := n.store.Images()
+	if err != nil {
+		return err
+	}
+	for _, old := range images {
+		if old.FileName != d.FileName || old.Missing {
+			continue
+		}
+		d.Replaced = true
+		if err := n.checkReplacement(ctx, old, d.Verdict); err != nil && !allowed {
+			return err
+		}
+	}
+	record := store.Record{Digest: d.Digest, Source: d.Source, Fetched: n.Now().UTC(), Verdict: summarize(d.Verdict)}
+	if err := staged.Commit(d.FileName, record); err != nil {
+		return err
+	}
+	d.Path = n.store.Path() + "/" + d.FileName
+	return nil
+}
+
+// checkReplacement refuses to trade a signature for none, or for another's.
+func (n *Node) checkReplacement(ctx context.Context, old store.Image, v *verify.Verdict) error {
+	before, err := n.look(ctx, old)
+	if err != nil {
+		return err
+	}
+	if before.Signer == nil || before.Result == verify.Refused {
+		return nil
+	}
+	var why error
+	switch {
+	case v.Signer == nil:
+		why = fmt.Errorf("the one in the store is signed by %s, and this one is not signed", before.Signer.Subject)
+	case v.Signer.Fingerprint != before.Signer.Fingerprint:
+		why = fmt.Errorf("the one in the store is signed by %s (%.16s…), this one by %s (%.16s…)",
+			before.Signer.Subject, before.Signer.Fingerprint, v.Signer.Subject, v.Signer.Fingerprint)
+	default:
+		return nil
+	}
+	why = hint.Wrap(why, "pass --allow-untrusted if that is meant, or download it under another --name")
+	return &RefusedError{old.FileName, &verify.Verdict{Path: old.FileName, Result: verify.Refused, Signer: v.Signer, Err: why}, why}
+}
+
+// NotFound says whether err is about an extension that is not there.
+func NotFound(err error) bool {
+	_, ambiguous := errors.AsType[*store.AmbiguousError](err)
+	return ambiguous || errors.Is(err, store.ErrNotFound) || errors.Is(err, fetch.ErrNotFound)
+}

@@ -1,0 +1,122 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"inlay/internal/store"
+	"inlay/internal/verify"
+)
+
+// Stage is one stage of an extension's way from the store to the merged tree.
+type Stage struct {
+	Stage string `json:"stage"` // "stored", "trusted", "compatible", "enabled", "linked", "merged"
+	Done  bool   `json:"done"`
+	Found string `json:"found"`
+	// Command mends it; "" if nothing needs mending, or no command can.
+	Command string `json:"command,omitempty"`
+}
+
+// Explanation walks one extension from the store to the merged tree.
+type Explanation struct {
+	Entry
+	Stages []Stage `json:"stages"`
+	// Stopped is the first stage that is not done; "" if it is merged.
+	Stopped  string          `json:"stopped,omitempty"`
+	Verified *verify.Verdict `json:"verified,omitempty"`
+}
+
+// Explain says of one extension what stops it, and what mends that.
+func (n *Node) Explain(ctx context.Context, pattern string) (*Explanation, error) {
+	images, err := n.store.Find([]string{pattern}, false)
+	if err != nil {
+		return nil, err
+	}
+	im := images[0]
+	merged, err := n.Merger.Merged(ctx, n.Kind)
+	if err != nil {
+		return nil, err
+	}
+	e := &Explanation{Entry: n.entry(im)}
+	e.Merged = slices.Contains(merged, im.Name)
+	if !im.Missing {
+		if e.Verified, err = n.look(ctx, im); err != nil {
+			return nil, err
+		}
+		e.apply(summarize(e.Verified))
+	}
+	e.Stages = n.steps(im, e.Entry)
+	if i := slices.IndexFunc(e.Stages, func(s Stage) bool { return !s.Done }); i >= 0 {
+		e.Stopped = e.Stages[i].Stage
+	}
+	if e.Why == "" {
+		e.Why = firstStop(e.Stages)
+	}
+	return e, nil
+}
+
+// steps are the stages of an extension whose entry is complete.
+func (n *Node) steps(im store.Image, e Entry) []Stage {
+	command := func(format string, args ...any) string {
+		return fmt.Sprintf("inlay %s ", n.Kind.Name) + fmt.Sprintf(format, args...)
+	}
+	profile := "common"
+	if n.State != nil && n.State.Profile != "" {
+		profile = n.State.Profile
+	}
+	stages := []Stage{
+		{Stage: "stored", Done: !im.Missing, Found: "/" + strings.TrimPrefix(im.Path, "/")},
+		{Stage: "trusted", Found: e.Protection},
+		{Stage: "compatible", Found: "this host takes it"},
+		{Stage: "enabled", Done: n.used(im), Found: "for " + words(im.Profiles)},
+		{Stage: "linked", Done: im.Linked, Found: "in /" + n.Kind.RunFolder},
+		{Stage: "merged", Done: e.Merged, Found: "now"},
+	}
+	if im.Missing {
+		stages[0].Found, stages[0].Command = e.Why, command("remove %s", im.Name)
+	}
+	switch verify.Result(e.Verdict) {
+	case verify.Good:
+		stages[1].Done, stages[2].Done = true, true
+	case verify.Incompatible:
+		stages[1].Done, stages[2].Found = true, e.Why
+	default:
+		stages[1].Found, stages[1].Command = e.Why, "inlay verify /"+im.Path
+		stages[2].Found = "not looked at"
+	}
+	if !stages[3].Done {
+		stages[3].Command = command("enable %s --%s --now", im.Name, profile)
+		if len(im.Profiles) == 0 {
+			stages[3].Found = "for no profile"
+		} else {
+			stages[3].Found += ", and not for " + profile + ", which is booted"
+		}
+	}
+	if !stages[4].Done {
+		stages[4].Found, stages[4].Command = "not until the next boot", command("enable %s --%s --now", im.Name, profile)
+	}
+	if !stages[5].Done {
+		stages[5].Found, stages[5].Command = "not now", n.Kind.Tool+" refresh"
+	}
+	return stages
+}
+
+// firstStop says in one line what stops an extension; "" if nothing does.
+func firstStop(stages []Stage) string {
+	for _, s := range stages {
+		if !s.Done {
+			return "not " + s.Stage + ": " + s.Found
+		}
+	}
+	return ""
+}
+
+func words(profiles []store.Profile) string {
+	var all []string
+	for _, p := range profiles {
+		all = append(all, string(p))
+	}
+	return strings.Join(all, ", ")
+}

@@ -1,0 +1,126 @@
+package node
+
+import (
+	"context"
+	"path"
+	"slices"
+
+	"inlay/internal/store"
+	"inlay/internal/verify"
+)
+
+// Entry is one extension of the node.
+type Entry struct {
+	Name         string          `json:"name"`
+	FileName     string          `json:"fileName"`
+	Kind         string          `json:"kind"`
+	Version      string          `json:"version,omitempty"`
+	Path         string          `json:"path"`
+	Size         int64           `json:"size"`
+	Digest       string          `json:"digest,omitempty"`
+	Source       string          `json:"source,omitempty"`
+	Architecture string          `json:"architecture,omitempty"`
+	Protection   string          `json:"protection,omitempty"`
+	Signer       string          `json:"signer,omitempty"`
+	Profiles     []store.Profile `json:"profiles"`
+	// Linked says that it lies in the run folder, Merged that it is merged now.
+	Linked  bool   `json:"linked"`
+	Merged  bool   `json:"merged"`
+	Verdict string `json:"verdict,omitempty"`
+	// Why says what keeps it from being merged, or what its verdict is about.
+	Why string `json:"why,omitempty"`
+}
+
+// Status is everything about the node's extensions of one kind.
+type Status struct {
+	Kind    string `json:"kind"`
+	State   string `json:"state"`
+	Profile string `json:"profile"`
+	// Policy is what images are held to, and Because why.
+	Policy     string  `json:"policy"`
+	Because    string  `json:"because"`
+	Extensions []Entry `json:"extensions"`
+	// Others are merged and not in the store.
+	Others   []string        `json:"others,omitempty"`
+	Problems []store.Problem `json:"problems,omitempty"`
+}
+
+// List returns the extensions of a profile, or all of them for "". No image is
+// read: what is known of them was found out when they were let in.
+func (n *Node) List(p store.Profile) ([]Entry, error) {
+	images, err := n.store.Images()
+	if err != nil {
+		return nil, err
+	}
+	entries := []Entry{}
+	for _, im := range images {
+		if p == "" || slices.Contains(im.Profiles, p) {
+			entries = append(entries, n.entry(im))
+		}
+	}
+	return entries, nil
+}
+
+// entry is what the store tells of an image.
+func (n *Node) entry(im store.Image) Entry {
+	e := Entry{
+		Name: im.Name, FileName: im.FileName, Kind: n.Kind.Name, Version: im.Version, Path: path.Join("/", im.Path),
+		Size: im.Size, Profiles: im.Profiles, Linked: im.Linked,
+	}
+	if e.Profiles == nil {
+		e.Profiles = []store.Profile{}
+	}
+	if im.Missing {
+		e.Verdict, e.Why = string(verify.Missing), "the image is gone: only links to it are left"
+	}
+	if r := im.Record; r != nil {
+		e.Digest, e.Source = r.Digest, r.Source
+		if s := r.Verdict; s != nil {
+			e.apply(s)
+		}
+	}
+	return e
+}
+
+func (e *Entry) apply(s *store.Summary) {
+	e.Architecture, e.Protection, e.Signer, e.Verdict, e.Why = s.Architecture, s.Protection, s.Signer, s.Result, s.Reason
+	if e.Version == "" {
+		e.Version = s.Version
+	}
+}
+
+// Status judges every extension anew, by its top, and says what stops it.
+func (n *Node) Status(ctx context.Context) (*Status, error) {
+	images, err := n.store.Images()
+	if err != nil {
+		return nil, err
+	}
+	merged, err := n.Merger.Merged(ctx, n.Kind)
+	if err != nil {
+		return nil, err
+	}
+	s := &Status{
+		Kind: n.Kind.Name, Policy: n.rule.Policy.String(), Because: n.rule.Because,
+		Extensions: []Entry{}, Problems: n.store.Problems(), Others: slices.Clone(merged),
+	}
+	if n.State != nil {
+		s.State, s.Profile = string(n.State.State), n.State.Profile
+	}
+	for _, im := range images {
+		e := n.entry(im)
+		e.Merged = slices.Contains(merged, im.Name)
+		s.Others = slices.DeleteFunc(s.Others, func(name string) bool { return name == im.Name })
+		if !im.Missing {
+			v, err := n.look(ctx, im)
+			if err != nil {
+				return nil, err
+			}
+			e.apply(summarize(v))
+		}
+		if steps := n.steps(im, e); e.Why == "" && !e.Merged {
+			e.Why = firstStop(steps)
+		}
+		s.Extensions = append(s.Extensions, e)
+	}
+	return s, nil
+}

@@ -1,0 +1,43 @@
+package node
+
+import (
+	"context"
+	"errors"
+
+	"inlay/internal/store"
+	"inlay/internal/trust"
+	"inlay/internal/verify"
+)
+
+// summarize keeps of a verdict what a list shows and what a replacement is
+// compared with.
+func summarize(v *verify.Verdict) *store.Summary {
+	s := &store.Summary{
+		Result: string(v.Result), Protection: string(v.Protection), RootHash: v.RootHash,
+		Architecture: v.Architecture, Kind: v.Kind, Version: v.Version,
+	}
+	if v.Signer != nil {
+		s.Signer, s.SignerFingerprint, s.Anchor = v.Signer.Subject, v.Signer.Fingerprint, v.Signer.Anchor
+	}
+	if v.Refusal != nil {
+		s.Reason = v.Refusal.Reason
+	}
+	return s
+}
+
+// look judges an image of the store by its top: enough to say whose it is, not
+// that no block was changed since.
+func (n *Node) look(ctx context.Context, im store.Image) (*verify.Verdict, error) {
+	f, err := n.store.OpenImage(im)
+	if err != nil {
+		return verify.Unopened(im.Path, verify.Options{Policy: n.rule.Policy}, err), nil
+	}
+	v, err := n.judge(ctx, &verify.Subject{Path: im.FileName, Image: f, Size: im.Size}, verify.Top, nil)
+	return v, errors.Join(err, f.Close())
+}
+
+// foreign says that an image has a signature by a key that nobody here knows,
+// which the rule lets in as if it had none.
+func foreign(v *verify.Verdict) bool {
+	return v.Trusted() && v.Signer != nil && v.Standing != trust.Trusted
+}
