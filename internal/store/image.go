@@ -46,10 +46,8 @@ func (s *Store) Images() ([]Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	for name, image := range sc.images {
-		if !image.Missing {
-			image.Record = s.record(name, sc.infos[name])
-		}
+	if err := s.remembered(sc); err != nil {
+		return nil, err
 	}
 	return sc.sorted(), nil
 }
@@ -109,5 +107,5 @@ func (s *Store) replaced(name string) (was *entry, sealed bool, err error) {
 		return nil, false, fmt.Errorf("%q is there, and no file", path.Join(s.at, name))
 	}
 	is, err := identify(info)
-	return &entry{Inode: is.Inode}, s.record(name, info) != nil, err
+	return &entry{Inode: is.Inode}, s.hasRecord(name, info), err
 }

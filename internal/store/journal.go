@@ -118,7 +118,7 @@ func (s step) check() error {
 		return fmt.Errorf("the place %q is unknown", s.Place)
 	case !isEntryName(s.Name):
 		return fmt.Errorf("%q is no name of a file", s.Name)
-	case s.Place == placeImages && (s.Name == ownFolder || isProfile(s.Name)):
+	case s.Place == placeImages && !isImageName(s.Name):
 		return fmt.Errorf("%q is no image", s.Name)
 	case s.Was == nil && s.Now == nil:
 		return errors.New("nothing becomes nothing")
@@ -127,6 +127,9 @@ func (s step) check() error {
 	}
 	return nil
 }
+
+// isImageName says whether an entry of the store itself can be an image.
+func isImageName(name string) bool { return isEntryName(name) && name != ownFolder && !isProfile(name) }
 
 func isProfile(name string) bool { return slices.Contains(Profiles(), Profile(name)) }
 

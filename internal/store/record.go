@@ -89,10 +89,38 @@ func parseStrict(text []byte, limit int, to any) error {
 // recordOf returns the name of the record of an image.
 func recordOf(fileName string) string { return fileName + ".json" }
 
+// remembered gives images their records.
+func (s *Store) remembered(sc *scan) error {
+	if s.dir == nil {
+		return nil
+	}
+	records, err := s.dir.OpenRoot(recordsFolder)
+	if err != nil {
+		return ignoreNotExist(err)
+	}
+	defer records.Close()
+	for name, image := range sc.images {
+		if !image.Missing {
+			image.Record = record(records, name, sc.infos[name])
+		}
+	}
+	return nil
+}
+
+// hasRecord says whether something is remembered of a file in the store.
+func (s *Store) hasRecord(fileName string, info fs.FileInfo) bool {
+	records, err := s.dir.OpenRoot(recordsFolder)
+	if err != nil {
+		return false
+	}
+	defer records.Close()
+	return record(records, fileName, info) != nil
+}
+
 // record returns what is remembered of the file that info is about, or nil.
 // A record that cannot be read is none: it can be made again.
-func (s *Store) record(fileName string, info fs.FileInfo) *Record {
-	r, err := s.readRecord(fileName)
+func record(records *os.Root, fileName string, info fs.FileInfo) *Record {
+	r, err := readRecord(records, fileName)
 	if err != nil {
 		return nil
 	}
@@ -103,8 +131,8 @@ func (s *Store) record(fileName string, info fs.FileInfo) *Record {
 	return r
 }
 
-func (s *Store) readRecord(fileName string) (*Record, error) {
-	text, err := readFile(s.dir, path.Join(recordsFolder, recordOf(fileName)), maxRecord)
+func readRecord(records *os.Root, fileName string) (*Record, error) {
+	text, err := readFile(records, recordOf(fileName), maxRecord)
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +160,12 @@ func (s *Store) seal(fileName string, r Record) ([]byte, error) {
 
 // reseal renews a record whose file was moved there and back.
 func (s *Store) reseal(fileName string) error {
-	r, err := s.readRecord(fileName)
+	records, err := s.dir.OpenRoot(recordsFolder)
+	if err != nil {
+		return err
+	}
+	defer records.Close()
+	r, err := readRecord(records, fileName)
 	if err != nil {
 		return nil //nolint:nilerr // without a record nothing is to be renewed
 	}

@@ -79,7 +79,8 @@ func (s *Store) runTarget(at, name string) string {
 }
 
 // UnlinkRun removes every link to images from the run folder. What it doesn't
-// link, and images that are gone, are no error.
+// link, and images that are gone, are no error. It sees through links of a
+// profile that bear another name, as long as they are there: call it first.
 func (c *Change) UnlinkRun(images []Image) error {
 	sc, err := c.look(nil)
 	if err != nil {

@@ -52,7 +52,7 @@ func (s *Store) scan() (*scan, error) {
 
 // scanImages takes in the files of the store itself.
 func (s *Store) scanImages(sc *scan) error {
-	return readFolder(s.dir, ".", func(name string, info fs.FileInfo) error {
+	return readFolder(s.dir, func(name string, info fs.FileInfo) error {
 		at := path.Join(s.at, name)
 		switch {
 		case name == ownFolder, name == "lost+found":
@@ -95,14 +95,19 @@ func (s *Store) scanProfile(sc *scan, p Profile) error {
 	if info, err := s.dir.Lstat(string(p)); err != nil || !info.IsDir() {
 		return ignoreNotExist(err)
 	}
+	dir, err := s.dir.OpenRoot(string(p))
+	if err != nil {
+		return ignoreNotExist(err)
+	}
+	defer dir.Close()
 	folder := path.Join(s.at, string(p))
-	return readFolder(s.dir, string(p), func(name string, info fs.FileInfo) error {
+	return readFolder(dir, func(name string, info fs.FileInfo) error {
 		at := path.Join(folder, name)
 		if info.Mode().Type() != fs.ModeSymlink {
 			sc.problem(at, "", "a profile holds links to images, and this is none", "move it into the store, and enable it")
 			return nil
 		}
-		target, err := s.dir.Readlink(path.Join(string(p), name))
+		target, err := dir.Readlink(name)
 		if err != nil {
 			return ignoreNotExist(err)
 		}
@@ -157,7 +162,7 @@ func (s *Store) scanRun(sc *scan) error {
 	if err != nil {
 		return err
 	}
-	return readFolder(run, ".", func(name string, info fs.FileInfo) error {
+	return readFolder(run, func(name string, info fs.FileInfo) error {
 		if info.Mode().Type() != fs.ModeSymlink {
 			return nil
 		}
@@ -182,10 +187,14 @@ func (s *Store) scanRun(sc *scan) error {
 // link any more, to the image of that name.
 func (s *Store) leads(folder, target string) (image string, ours bool) {
 	// The links that we and kairos-agent write need no look at the disk.
-	if rest, ok := strings.CutPrefix(target, "../"); ok && path.Dir(folder) == s.at && isEntryName(rest) {
+	if rest, ok := strings.CutPrefix(target, "../"); ok && path.Dir(folder) == s.at && isImageName(rest) {
 		return rest, true
 	}
-	if rest, ok := strings.CutPrefix(target, "/"+s.kind.Store+"/"); ok && isEntryName(rest) {
+	if rest, ok := strings.CutPrefix(target, "/"+s.kind.Store+"/"); ok && isImageName(rest) {
+		return rest, true
+	}
+	// And so do those in the run folder, which is the only other one asked about.
+	if rest, ok := strings.CutPrefix(target, s.runTarget(folder, "")+"/"); ok && isImageName(rest) {
 		return rest, true
 	}
 	if !path.IsAbs(target) {
@@ -199,18 +208,18 @@ func (s *Store) leads(folder, target string) (image string, ours bool) {
 	if before, after, deep := strings.Cut(rest, "/"); deep && isProfile(before) {
 		rest = after
 	}
-	return rest, ok && isEntryName(rest) && rest != ownFolder && !isProfile(rest)
+	return rest, ok && isImageName(rest)
 }
 
 // readFolder calls fn for each entry of a folder, in the order of their names.
 // What vanishes meanwhile is passed over.
-func readFolder(r *os.Root, folder string, fn func(name string, info fs.FileInfo) error) error {
-	names, err := entries(r, folder)
+func readFolder(r *os.Root, fn func(name string, info fs.FileInfo) error) error {
+	names, err := entries(r, ".")
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
-		info, err := r.Lstat(path.Join(folder, name))
+		info, err := r.Lstat(name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
