@@ -98,10 +98,7 @@ func (a *Artifact) Image(ctx context.Context) (*Image, error) {
 }
 
 // Close gives back connections.
-func (a *Artifact) Close() error {
-	a.repository.client.CloseIdleConnections()
-	return nil
-}
+func (a *Artifact) Close() { a.repository.client.CloseIdleConnections() }
 
 // Open streams the blob as it is stored and goes on where a broken connection
 // left off. Only after io.EOF may what came be trusted: bytes that are not what

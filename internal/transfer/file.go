@@ -78,10 +78,9 @@ func OpenFile(ctx context.Context, o FileOptions) (*File, error) {
 }
 
 // Close ends the transfer.
-func (f *File) Close() error {
-	err := f.tries.Close()
+func (f *File) Close() {
+	f.drop()
 	f.stop(context.Canceled)
-	return err
 }
 
 // ETag returns the server's name for the version of the file that was copied,

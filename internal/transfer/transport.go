@@ -4,12 +4,10 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"time"
 )
 
@@ -39,7 +37,7 @@ func Transport(o TransportOptions) *http.Transport {
 		dial = (&net.Dialer{Timeout: DialTimeout}).DialContext
 	}
 	return &http.Transport{
-		Proxy:                  proxy,
+		Proxy:                  http.ProxyFromEnvironment,
 		DialContext:            dial,
 		ForceAttemptHTTP2:      true,
 		MaxIdleConns:           8,
@@ -52,17 +50,6 @@ func Transport(o TransportOptions) *http.Transport {
 		TLSClientConfig:    &tls.Config{InsecureSkipVerify: o.Insecure, RootCAs: o.Roots}, //nolint:gosec // the user's own choice
 	}
 }
-
-// proxy is what the environment says. Its error would quote a proxy's password.
-func proxy(req *http.Request) (*url.URL, error) {
-	u, err := http.ProxyFromEnvironment(req)
-	if err != nil {
-		return nil, errProxy
-	}
-	return u, nil
-}
-
-var errProxy = errors.New("the address of the proxy in the environment cannot be understood")
 
 // CheckRedirect is the http.Client's own: it bounds redirects and keeps them from
 // link-local addresses, where clouds serve their machines' secrets. from names the

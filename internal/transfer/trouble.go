@@ -14,6 +14,12 @@ import (
 // as in "the server H refuses the connection", and what to do about it. Both
 // are "" for an err that it has no better words for than its own.
 func Trouble(err error) (what, advice string) {
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "proxyconnect" {
+		if what, _ = Trouble(op.Err); what == "" {
+			what = "cannot be used"
+		}
+		return "cannot be reached: the proxy of this machine's environment " + what, "check HTTPS_PROXY and HTTP_PROXY, and NO_PROXY for servers that need none"
+	}
 	dns, isDNS := errors.AsType[*net.DNSError](err)
 	var distrust *tls.CertificateVerificationError
 	switch {
@@ -27,8 +33,6 @@ func Trouble(err error) (what, advice string) {
 		return "refuses the connection", "check the host and the port, and that the server runs"
 	case errors.As(err, &distrust):
 		return "has a certificate that this machine does not trust: " + clip(distrust.Err.Error()), "install the authority's certificate, and check the clock"
-	case errors.Is(err, errProxy):
-		return "cannot be reached: " + errProxy.Error(), "write http://HOST:PORT in HTTPS_PROXY or HTTP_PROXY, special characters of a password percent-encoded"
 	case errors.Is(err, http.ErrSchemeMismatch):
 		return "speaks plain HTTP, not HTTPS", "check the scheme and the port"
 	case errors.As(err, new(tls.RecordHeaderError)):
@@ -66,7 +70,7 @@ func IsReset(err error) bool {
 // isHopeless tells that the server, or what lies before it, will not answer any
 // better later.
 func isHopeless(err error) bool {
-	return errors.As(err, new(*tls.CertificateVerificationError)) || errors.Is(err, errProxy) ||
+	return errors.As(err, new(*tls.CertificateVerificationError)) ||
 		errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, new(tls.RecordHeaderError))
 }
 
