@@ -69,7 +69,7 @@ func TestDiesTwice(t *testing.T) {
 	old, now := beforeAndAfter(t, op)
 	calls, total := 0, 0
 	check(t, perform(mixedStore(t), op, dies(1<<30, &total)))
-	for at := 1; at <= total; at += 3 {
+	for at := 1; at <= total; at += 5 {
 		for again := 1; ; again += 2 {
 			dir := mixedStore(t)
 			calls = 0

@@ -131,13 +131,15 @@ func mixedStore(t testing.TB) string {
 	s := open(nil, dir, nil)
 	defer s.Close()
 	unlock := lock(t, s)
-	put(t, s, "k3s_1.sysext.raw", "k3s, first")
-	put(t, s, "k3s_2.sysext.raw", "k3s, second")
-	c, err := s.Enable(named(t, s, "k3s_1.sysext.raw"), []store.Profile{store.Active, store.Passive})
-	check(t, err)
-	check(t, c.LinkRun(named(t, s, "k3s_1.sysext.raw")))
-	check(t, c.Keep())
+	for name, content := range map[string]string{"k3s_1.sysext.raw": "k3s, first", "k3s_2.sysext.raw": "k3s, second"} {
+		check(t, os.WriteFile(filepath.Join(dir, storeAt, name), []byte(content), 0o644))
+		check(t, s.Remember(named(t, s, name)[0], recordFor(content)))
+	}
 	unlock()
+	for _, link := range []string{storeAt + "/active", storeAt + "/passive"} {
+		check(t, os.Symlink("../k3s_1.sysext.raw", filepath.Join(dir, link, "k3s_1.sysext.raw")))
+	}
+	check(t, os.Symlink("../../"+storeAt+"/k3s_1.sysext.raw", filepath.Join(dir, runAt, "k3s_1.sysext.raw")))
 	return dir
 }
 

@@ -64,37 +64,12 @@ func (s *Store) Lock(ctx context.Context, wait time.Duration, command string) (u
 // acquire opens the lock file and locks it.
 func (s *Store) acquire(ctx context.Context, wait time.Duration) (*os.File, error) {
 	deadline := time.Now().Add(max(wait, shortestWait))
-	for pause := firstPause; ; pause = min(2*pause, lastPause) {
-		f, err := s.tryLock()
-		busy, ok := errors.AsType[*BusyError](err)
-		if !ok {
-			return f, err
-		}
-		left := time.Until(deadline)
-		if left <= 0 {
-			return nil, hint.Wrap(busy, "wait for it to end, or let this command wait with --wait")
-		}
-		t := time.NewTimer(min(pause, left))
-		select {
-		case <-ctx.Done():
-			t.Stop()
-			return nil, context.Cause(ctx)
-		case <-t.C:
-		}
-	}
-}
-
-func (s *Store) tryLock() (*os.File, error) {
 	for {
 		f, err := s.openLock()
 		if err != nil {
 			return nil, err
 		}
-		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			err = &BusyError{By: holder(f)}
-		}
-		if err != nil {
+		if err := waitFor(ctx, f, deadline); err != nil {
 			return nil, errors.Join(err, f.Close())
 		}
 		// Somebody who removed the file meanwhile took its lock along.
@@ -107,6 +82,27 @@ func (s *Store) tryLock() (*os.File, error) {
 		}
 		if err := f.Close(); err != nil {
 			return nil, err
+		}
+	}
+}
+
+// waitFor locks f, or says who holds it when the time is over.
+func waitFor(ctx context.Context, f *os.File, deadline time.Time) error {
+	for pause := firstPause; ; pause = min(2*pause, lastPause) {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if !errors.Is(err, unix.EWOULDBLOCK) {
+			return err
+		}
+		left := time.Until(deadline)
+		if left <= 0 {
+			return hint.Wrap(&BusyError{By: holder(f)}, "wait for it to end, or let this command wait with --wait")
+		}
+		t := time.NewTimer(min(pause, left))
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			return context.Cause(ctx)
+		case <-t.C:
 		}
 	}
 }

@@ -167,11 +167,11 @@ func (s *Store) reseal(fileName string) error {
 	defer records.Close()
 	r, err := readRecord(records, fileName)
 	if err != nil {
-		return nil //nolint:nilerr // without a record nothing is to be renewed
+		return nil // without a record nothing is to be renewed
 	}
 	info, err := s.dir.Lstat(fileName)
 	if err != nil {
-		return nil //nolint:nilerr // as without its file
+		return nil // as without its file
 	}
 	is, err := identify(info)
 	if err != nil || !is.sameContent(r.Identity) || is.equal(r.Identity) {
