@@ -185,6 +185,7 @@ func (c *course) protection() Protection {
 
 func (c *course) refuse(name Name, result Result, err error) {
 	v := c.verdict
+	err = hint.Default(err, advice(name, result, err))
 	v.Result, v.Err = result, err
 	v.Refusal = &Refusal{Check: name, Reason: strings.ReplaceAll(err.Error(), "\n", "; "), Hints: hint.Of(err)}
 	for i := range v.Checks {

@@ -32,6 +32,8 @@ func want(t *testing.T, v *verify.Verdict, result verify.Result, check verify.Na
 		}
 	case v.Refusal == nil || v.Refusal.Check != check || !strings.Contains(v.Refusal.Reason, reason):
 		t.Fatalf("want it refused by %s with %q, have %s", check, reason, explain(v))
+	case len(v.Refusal.Hints) == 0:
+		t.Errorf("nothing says what to do about %s", explain(v))
 	}
 }
 
