@@ -206,7 +206,9 @@ func signatureCases() []Case {
 		{"bytes after the NUL", func(t testing.TB, s Set) []byte {
 			return s.Image.signed(append(text(t, s.Image), 0, 'x'))
 		}, verify.CheckSignature, ""},
-		{"a partition of more than 4 MiB", func(t testing.TB, s Set) []byte { return s.Image.huge(t) }, verify.CheckSignature, "at most"},
+		{"a bit of the signature's JSON", simple(func(im *Image) []byte { return im.flip(im.sigPlace.at) }), verify.CheckSignature, ""},
+		{"a partition of more than 4 MiB", func(t testing.TB, s Set) []byte { return s.Image.huge(t, 0) }, verify.CheckSignature, "at most"},
+		{"JSON of more than 4 MiB", func(t testing.TB, s Set) []byte { return s.Image.huge(t, 5<<20) }, verify.CheckSignature, "at most"},
 	}
 }
 
