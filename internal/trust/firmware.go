@@ -34,12 +34,14 @@ func keyVariables() []variable {
 // in; anchors are taken only if nobody but the owner of PK could have written
 // them, and only if dbx, which may take them back, could be read.
 func (l *loader) firmware() {
-	if _, err := readNames(l.options.Root, l.folderOfVariables()); err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			l.problem("firmware", "no variables at %s: no UEFI here, or efivarfs is not mounted", shown(l.folderOfVariables()))
-		} else {
-			l.problem("firmware", "no key of it is used: reading %s: %s", shown(l.folderOfVariables()), reason(err))
-		}
+	names, err := readNames(l.options.Root, l.folderOfVariables())
+	switch {
+	case errors.Is(err, fs.ErrNotExist), err == nil && len(names) == 0:
+		// The kernel makes the folder that efivarfs is to be mounted on.
+		l.problem("firmware", "no variables at %s: no UEFI here, or efivarfs is not mounted", shown(l.folderOfVariables()))
+		return
+	case err != nil:
+		l.problem("firmware", "no key of it is used: reading %s: %s", shown(l.folderOfVariables()), reason(err))
 		return
 	}
 	usable := l.revocations()
