@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os/exec"
 	"strings"
 	"testing"
@@ -108,6 +109,15 @@ func (v verdicts) wantSigned(t *testing.T, subject string) {
 	im := v.Images[0]
 	if im.Protection != "signed" || im.Signer == nil || im.Signer.Subject != subject || !im.Signer.Trusted || im.Signer.Anchor == "" {
 		t.Errorf("want it signed by %s, have %s", subject, v)
+	}
+}
+
+// wantProblem checks that a problem holds the words; "" wants no problem at all.
+func (v verdicts) wantProblem(t *testing.T, words string) {
+	t.Helper()
+	said := fmt.Sprint(v.Problems)
+	if words == "" && len(v.Problems) > 0 || !strings.Contains(said, words) {
+		t.Errorf("want the problem %q, have %s", words, said)
 	}
 }
 
