@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -65,12 +66,24 @@ func (o *trustOptions) named() bool {
 	return len(o.certificates) > 0 || len(o.folders) > 0 || o.firmware
 }
 
+// open opens the root.
+func (o *trustOptions) open() (*os.Root, error) {
+	root, err := os.OpenRoot(o.root)
+	if err == nil {
+		return root, nil
+	}
+	if info, statErr := os.Stat(o.root); statErr == nil && !info.IsDir() {
+		return nil, usagef("name the folder that a system lies in", "--root %q is no folder", o.root)
+	}
+	return nil, imageError(fmt.Errorf("opening the root: %w", err))
+}
+
 // load collects the anchors. What the command line names must be there; what
 // the machine has may be broken, which is said and adds no trust.
 func (o *trustOptions) load() (*judge, error) {
-	root, err := os.OpenRoot(o.root)
+	root, err := o.open()
 	if err != nil {
-		return nil, notFound(fmt.Errorf("opening the root: %w", err))
+		return nil, err
 	}
 	defer root.Close()
 	c, err := o.configuration(root)
@@ -86,9 +99,12 @@ func (o *trustOptions) load() (*judge, error) {
 	}
 	t.Firmware = t.Firmware || o.firmware
 	t.VendorCAs = t.VendorCAs || o.vendorCAs
+	if !t.Firmware && (o.efivars != "" || o.vendorCAs) {
+		return nil, usagef("pass --firmware too", "--efivars and --trust-vendor-cas are about the firmware's keys, which are not asked for")
+	}
 	t.Chains = t.Chains || o.chains
 	t.Fingerprints = append(t.Fingerprints, o.pins...)
-	if err := o.add(&t); err != nil {
+	if err := o.add(root, &t); err != nil {
 		return nil, err
 	}
 	j := new(judge)
@@ -103,7 +119,23 @@ func (o *trustOptions) load() (*judge, error) {
 	if j.anchors, err = trust.Load(t); err != nil {
 		return nil, usage(err)
 	}
+	for _, name := range o.folders {
+		if !o.certificateIn(root, name) {
+			j.anchors.Problems = append(j.anchors.Problems, trust.Problem{Origin: name, Text: "no *.crt file is in it: nobody is trusted by it"})
+		}
+	}
 	return j, nil
+}
+
+// certificateIn says whether a folder that --trust-dir names has any file that
+// counts, as far as can be told.
+func (o *trustOptions) certificateIn(root *os.Root, name string) bool {
+	below, err := o.below(name)
+	if err != nil {
+		return true
+	}
+	entries, err := fs.ReadDir(root.FS(), filepath.ToSlash(below))
+	return err != nil || slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return strings.HasSuffix(e.Name(), ".crt") })
 }
 
 // configuration reads the files that --config names or, unless the command line
@@ -115,13 +147,16 @@ func (o *trustOptions) configuration(root *os.Root) (*config.Config, error) {
 		if err != nil {
 			return nil, err
 		}
+		if _, err := root.Lstat(below); errors.Is(err, fs.ErrNotExist) {
+			return nil, notFound(fmt.Errorf("reading the configuration %q: %w", name, fs.ErrNotExist))
+		}
 		files = append(files, below)
 	}
 	return config.Load(root, config.Options{Files: files, Default: len(files) == 0 && !o.named()})
 }
 
 // add puts what the command line names into t.
-func (o *trustOptions) add(t *trust.Options) error {
+func (o *trustOptions) add(root *os.Root, t *trust.Options) error {
 	for _, name := range o.certificates {
 		text, err := readTrustFile(name)
 		if err != nil {
@@ -141,27 +176,35 @@ func (o *trustOptions) add(t *trust.Options) error {
 		t.DenyLists = append(t.DenyLists, trust.DenyFile{Origin: name, Text: text, Signature: signature})
 	}
 	for _, name := range o.folders {
-		below, err := o.below(name)
+		below, err := o.folder(root, "--trust-dir", name, "pass a file with --certificate")
 		if err != nil {
 			return err
-		}
-		info, err := os.Stat(filepath.Join(o.root, below))
-		switch {
-		case err != nil:
-			return imageError(err)
-		case !info.IsDir():
-			return usagef("pass a file with --certificate", "--trust-dir %q is no folder", name)
 		}
 		t.Folders = append(t.Folders, below)
 	}
-	if o.efivars != "" {
-		below, err := o.below(o.efivars)
-		if err != nil {
-			return err
-		}
-		t.EFIVars = below
+	if o.efivars == "" {
+		return nil
 	}
-	return nil
+	var err error
+	t.EFIVars, err = o.folder(root, "--efivars", o.efivars, "name a folder with a file for each variable")
+	return err
+}
+
+// folder is the path below the root of a folder that a flag names. Absolute links
+// are for whoever reads it to follow, inside the root.
+func (o *trustOptions) folder(root *os.Root, flag, name, advice string) (string, error) {
+	below, err := o.below(name)
+	if err != nil {
+		return "", err
+	}
+	info, err := root.Stat(below)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", notFound(fmt.Errorf("reading the folder %q: %w", name, fs.ErrNotExist))
+	case err == nil && !info.IsDir():
+		return "", usagef(advice, "%s %q is no folder", flag, name)
+	}
+	return below, nil
 }
 
 // below turns a folder of the command line into one below the root. A relative

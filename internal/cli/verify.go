@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
 	"inlay/internal/content"
 	"inlay/internal/extension"
+	"inlay/internal/hint"
 	"inlay/internal/trust"
 	"inlay/internal/verify"
 )
@@ -51,7 +51,12 @@ func newVerify(env *Env) *cobra.Command {
 			examples("by one key, anywhere", "inlay verify k3s.sysext.raw --certificate keys/db.pem"),
 			examples("as trusted boot does", "inlay verify k3s.sysext.raw --firmware --for-host"),
 		),
-		Args: cobra.MinimumNArgs(1),
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usagef("usage: "+c.UseLine(), "missing IMAGE")
+			}
+			return nil
+		},
 		RunE: func(c *cobra.Command, args []string) error {
 			o.images = args
 			return runVerify(c.Context(), env, o)
@@ -157,13 +162,13 @@ func (o *verifyOptions) host(env *Env) (*extension.Host, error) {
 		}
 		host, err := extension.HostFrom(text, word)
 		if err != nil {
-			return nil, fmt.Errorf("reading %q: %w", o.osRelease, err)
+			return nil, hint.Default(fmt.Errorf("reading %q: %w", o.osRelease, err), "name the /etc/os-release of a host")
 		}
 		return &host, nil
 	}
-	root, err := os.OpenRoot(o.trust.root)
+	root, err := o.trust.open()
 	if err != nil {
-		return nil, notFound(err)
+		return nil, err
 	}
 	defer root.Close()
 	host, err := extension.HostAt(content.Folder(root), word)

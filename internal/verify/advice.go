@@ -3,6 +3,7 @@ package verify
 import (
 	"errors"
 	"io/fs"
+	"syscall"
 )
 
 // advice is what there is to do about a refusal whose finder had no better
@@ -13,8 +14,10 @@ func advice(name Name, result Result, err error) string {
 		return "check the spelling of the path"
 	case errors.Is(err, fs.ErrPermission):
 		return "check who may read it: ls -ld"
+	case errors.Is(err, syscall.ENOTDIR):
+		return "check the path: part of it is a file"
 	case result == Unreadable:
-		return "check the disk, or fetch the image again"
+		return "check the path and the disk, or fetch the image again"
 	}
 	switch name {
 	case CheckSuperblock:

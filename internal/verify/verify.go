@@ -78,6 +78,11 @@ func Unopened(path string, o Options, err error) *Verdict {
 		result = Missing
 	}
 	c.refuse(CheckTable, result, err)
+	if at, ok := errors.AsType[*fs.PathError](err); ok && at.Path == path {
+		// Who reads the verdict knows the path.
+		c.verdict.Refusal.Reason = at.Err.Error()
+		c.verdict.Checks[0].Found = c.verdict.Refusal.Reason
+	}
 	return c.verdict
 }
 

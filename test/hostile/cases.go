@@ -214,9 +214,9 @@ func signatureCases() []Case {
 
 // messageCases sign anew what has to be refused whoever signs.
 func messageCases() []Case {
-	put := func(make func(t testing.TB, s Set) []byte) func(testing.TB, Set) []byte {
+	put := func(message func(t testing.TB, s Set) []byte) func(testing.TB, Set) []byte {
 		return func(t testing.TB, s Set) []byte {
-			return s.Image.resigned(t, func(sig *ddi.Signature) { sig.PKCS7 = make(t, s) })
+			return s.Image.resigned(t, func(sig *ddi.Signature) { sig.PKCS7 = message(t, s) })
 		}
 	}
 	return []Case{

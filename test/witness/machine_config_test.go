@@ -46,7 +46,7 @@ func TestConfiguredTrust(t *testing.T) {
 		"no chains":                 {map[string]string{here: "trust:\n  certificates: [/a.pem]\n", "a.pem": string(sample.PEM(ca.Certificate))}, image, nil, "signature", "not the one trusted key"},
 		"a pin":                     {map[string]string{here: "trust:\n  fingerprints: [\"" + print256(other) + "\"]\n", "etc/verity.d/a.crt": mine + theirs}, image, nil, "signature", "not among the pinned"},
 		"firmware":                  {map[string]string{here: "trust:\n  firmware: true\n"}, image, []string{"--efivars", "/vars"}, "", ""},
-		"no firmware":               {map[string]string{here: "trust:\n  firmware: false\n"}, image, []string{"--efivars", "/vars"}, "signature", "no key is trusted"},
+		"no firmware":               {map[string]string{here: "trust:\n  firmware: false\n"}, image, []string{"--efivars", "/vars"}, "error", "pass --firmware too"},
 		"a deny list, not there":    {map[string]string{here: "trust:\n  deny_lists: [/opt/a.deny]\n", "etc/verity.d/a.crt": mine}, image, nil, "error", "/opt/a.deny"},
 		"a policy":                  {map[string]string{here: "policy: verity\n"}, bare, nil, "", ""},
 		"a policy of systemd":       {map[string]string{here: "policy: root=verity+absent:usr=absent\n"}, bare, nil, "", ""},
