@@ -188,6 +188,9 @@ func TestHost(t *testing.T) {
 			t.Parallel()
 			v := run(t, c.image, verify.Options{Anchors: anchors, Host: c.host})
 			want(t, v, c.result, verify.CheckHost, "")
+			if v.Protection != verify.Signed {
+				t.Errorf("protection %q: what the host says takes nothing from it", v.Protection)
+			}
 		})
 	}
 }
