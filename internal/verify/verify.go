@@ -171,6 +171,8 @@ func (c *course) run(ctx context.Context) error {
 	}
 	if v.Refusal == nil {
 		v.Result = Good
+	}
+	if v.Result == Good || v.Result == Incompatible {
 		v.Protection = c.protection()
 	}
 	return nil
