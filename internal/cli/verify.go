@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -137,6 +138,12 @@ func runVerify(ctx context.Context, env *Env, o verifyOptions) error {
 
 // verifyOne gives the verdict on one path, whatever is there.
 func (env *Env) verifyOne(ctx context.Context, path string, v verify.Options, quiet bool) (*verify.Verdict, error) {
+	// The extension is called as its folder is, which these names don't tell.
+	if base := filepath.Base(path); path != "" && (base == "." || base == "..") {
+		if absolute, err := filepath.Abs(path); err == nil {
+			path = absolute
+		}
+	}
 	s, err := verify.Open(path)
 	if err != nil {
 		return verify.Unopened(path, v, err), nil
