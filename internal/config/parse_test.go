@@ -194,7 +194,7 @@ func TestBombs(t *testing.T) {
 	var laughs strings.Builder
 	laughs.WriteString("a: &a [x,x,x,x,x,x,x,x,x]\n")
 	for c := 'b'; c < 'l'; c++ {
-		laughs.WriteString(fmt.Sprintf("%c: &%c [*%c,*%[3]c,*%[3]c,*%[3]c,*%[3]c,*%[3]c,*%[3]c,*%[3]c]\n", c, c, c-1))
+		fmt.Fprintf(&laughs, "%c: &%c [*%c,*%[3]c,*%[3]c,*%[3]c,*%[3]c,*%[3]c,*%[3]c,*%[3]c]\n", c, c, c-1)
 	}
 	var wide, deep strings.Builder
 	for i := 0; wide.Len() < 250<<10; i++ {

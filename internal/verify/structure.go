@@ -1,9 +1,12 @@
 package verify
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"slices"
 	"strings"
 
 	"inlay/internal/content"
@@ -59,8 +62,71 @@ func (c *course) checkTable(context.Context) (State, string, error) {
 	if more := s.Size - image.Table.Size; more > 0 && !s.Device {
 		return "", "", hint.Wrap(fmt.Errorf("%d bytes follow the end of the disk image", more), "fetch or build the image again: something was added to it")
 	}
+	if err := c.checkLayout(image); err != nil {
+		return "", "", err
+	}
 	v.Form, v.Architecture = formDisk, image.Architecture
 	return Passed, c.volumeOf(image), nil
+}
+
+// maxLead is how far into an image the first partition may begin, in bytes: 64
+// times what every tool leaves.
+const maxLead = 64 << 20
+
+// checkLayout refuses what would let another reader see another image in the same
+// file: a file system in the gaps before the first partition, which libblkid
+// would take for the whole, or partitions that no extension has. Two partitions
+// under different flags would each be another policy's.
+func (c *course) checkLayout(image *ddi.Image) error {
+	for _, gap := range image.Table.Gaps {
+		if gap.Size > maxLead {
+			return fmt.Errorf("the first partition begins behind byte %d: at most %d are accepted", gap.Offset+gap.Size, maxLead)
+		}
+		at, err := firstNonZero(io.NewSectionReader(c.medium, gap.Offset, gap.Size))
+		if err != nil {
+			return err
+		}
+		if at >= 0 {
+			return fmt.Errorf("byte %d lies between the partition table and the first partition and is not zero: another reader could find another image there", gap.Offset+at)
+		}
+	}
+	expected := []gpt.Partition{image.Data}
+	for _, p := range []*gpt.Partition{image.Verity, image.Signed} {
+		if p != nil {
+			expected = append(expected, *p)
+		}
+	}
+	for _, p := range image.Table.Partitions {
+		if !slices.Contains(expected, p) {
+			return hint.Wrap(fmt.Errorf("partition %d, of the type %s, is none that an extension has", p.Number, p.Type), "build an image with one file system, its hash tree and its signature")
+		}
+	}
+	const flags = gpt.ReadOnly | growFileSystem
+	for _, p := range expected {
+		if p.Attributes&flags != image.Data.Attributes&flags {
+			return fmt.Errorf("partitions %d and %d differ in the flags read-only or growfs", image.Data.Number, p.Number)
+		}
+	}
+	return nil
+}
+
+// firstNonZero returns the offset of the first byte of r that is not zero, -1 if
+// there is none.
+func firstNonZero(r io.Reader) (int64, error) {
+	b, zeros := make([]byte, 64<<10), make([]byte, 64<<10)
+	for at := int64(0); ; {
+		n, err := io.ReadFull(r, b)
+		if !bytes.Equal(b[:n], zeros[:n]) {
+			return at + int64(slices.IndexFunc(b[:n], func(c byte) bool { return c != 0 })), nil
+		}
+		at += int64(n)
+		switch {
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+			return -1, nil
+		case err != nil:
+			return -1, fmt.Errorf("reading byte %d: %w", at, err)
+		}
+	}
 }
 
 // usr says that what lies beside a naked file system calls it a usr partition.

@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"strings"
@@ -44,9 +45,12 @@ type Options struct {
 	Progress func(done, total int64)
 }
 
-// Run gives the verdict on s. The error is that of ctx alone: whatever else
-// goes wrong is the verdict.
+// Run gives the verdict on s. The error is that of ctx, or that s is empty:
+// whatever else goes wrong is the verdict.
 func Run(ctx context.Context, s *Subject, o Options) (*Verdict, error) {
+	if s.Image == nil && s.Folder == nil {
+		return nil, fmt.Errorf("verifying %q: neither an image nor a folder", s.Path)
+	}
 	if o.Anchors == nil {
 		o.Anchors = new(trust.Set)
 	}
@@ -97,6 +101,7 @@ type course struct {
 
 	image  *ddi.Image // nil if it is no disk image
 	volume volume
+	used   trust.Found   // what the policy leaves in use of it
 	tree   *content.Tree // the files; nil if they cannot be read
 	found  []release     // the release files that fit
 }
@@ -178,12 +183,13 @@ func (c *course) run(ctx context.Context) error {
 	return nil
 }
 
-// protection is what the checks that passed amount to.
+// protection is what the checks that passed amount to, as far as the policy has
+// it used: under one that takes data without its hash tree, nothing protects it.
 func (c *course) protection() Protection {
 	switch {
-	case !c.volume.protected:
+	case !c.used.Verity:
 		return Unprotected
-	case c.verdict.Standing == trust.Trusted:
+	case c.used.Signed:
 		return Signed
 	default:
 		return Verity

@@ -87,6 +87,7 @@ const (
 	entryGUID   = 16
 	entryFirst  = 32
 	entryLast   = 40
+	entryFlags  = 48
 	headerCRC   = 16
 	headerArray = 88
 	headerCount = 80
