@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 
@@ -21,6 +20,7 @@ type verifyOptions struct {
 	depth     string
 	forHost   bool
 	osRelease string
+	arch      string
 	quiet     bool
 	json      bool
 }
@@ -68,6 +68,7 @@ func newVerify(env *Env) *cobra.Command {
 	f.StringVar(&o.depth, "depth", string(verify.Full), "read every block (full) or only the top of the hash tree (top)")
 	f.BoolVar(&o.forHost, "for-host", false, "also judge whether the host at the root would take it")
 	f.StringVar(&o.osRelease, "os-release", "", "the host is the one that this os-release `FILE` describes; implies --for-host")
+	f.StringVar(&o.arch, "arch", "", "the host is of this `ARCHITECTURE` (default: this machine's)")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "print one line for each image")
 	f.BoolVar(&o.json, "json", false, "print the verdicts as JSON")
 	complete(c, "depth", string(verify.Full), string(verify.Top))
@@ -152,16 +153,26 @@ func (env *Env) verifyOne(ctx context.Context, path string, v verify.Options, qu
 	defer p.end()
 	p.what = "verifying"
 	v.Progress = p.bytes
-	verdict, err := verify.Run(ctx, s, v)
-	return verdict, errors.Join(err, s.Close())
+	defer func() { _ = s.Close() }() // it was only read
+	return verify.Run(ctx, s, v)
 }
 
 // host is the host that --for-host and --os-release name, or nil.
 func (o *verifyOptions) host(env *Env) (*extension.Host, error) {
 	if !o.forHost && o.osRelease == "" {
+		if o.arch != "" {
+			return nil, usagef("pass --for-host or --os-release too", "--arch is about a host, which is not asked for")
+		}
 		return nil, nil
 	}
 	word := extension.ArchitectureWord(env.Architecture)
+	if o.arch != "" {
+		a, err := extension.ArchitectureNamed(o.arch)
+		if err != nil {
+			return nil, usage(err)
+		}
+		word = a.Word
+	}
 	if o.osRelease != "" {
 		text, err := readTrustFile(o.osRelease)
 		if err != nil {

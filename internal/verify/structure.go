@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"syscall"
 
 	"inlay/internal/content"
 	"inlay/internal/ddi"
@@ -41,7 +42,7 @@ func (c *course) checkTable(context.Context) (State, string, error) {
 	case errors.Is(err, gpt.ErrNoTable) && naked != "":
 		v.Form = formNaked
 		c.volume = volume{
-			designator: gpt.Root, data: c.medium, size: s.Size, readOnly: true,
+			designator: gpt.Root, data: io.NewSectionReader(c.medium, 0, s.Size), size: s.Size, readOnly: true,
 			fileSystem: naked, fileSystemSize: nakedSize,
 		}
 		if s.usr() {
@@ -167,6 +168,11 @@ func (c *course) volumeOf(image *ddi.Image) string {
 func (c *course) checkSuperblock(context.Context) (State, string, error) {
 	s, vol := c.subject, &c.volume
 	switch {
+	case s.Fault != nil:
+		if _, ok := errors.AsType[syscall.Errno](s.Fault); ok {
+			c.failing.CompareAndSwap(nil, &s.Fault)
+		}
+		return "", "", s.Fault
 	case c.image != nil && s.Tree != nil:
 		return "", "", hint.Wrap(fmt.Errorf("%q is a hash tree for an image without a partition table, and this one has a table", s.Tree.Origin),
 			"remove it: systemd refuses the pair too")

@@ -73,6 +73,9 @@ func Run(ctx context.Context, s *Subject, o Options) (*Verdict, error) {
 
 // Unopened is the verdict on an extension that could not even be opened.
 func Unopened(path string, o Options, err error) *Verdict {
+	if o.Depth == "" {
+		o.Depth = Full
+	}
 	c := &course{options: o, verdict: &Verdict{Path: path, Policy: o.Policy.String(), Depth: o.Depth, Protection: Unprotected}}
 	for _, s := range c.steps() {
 		c.verdict.Checks = append(c.verdict.Checks, Check{Check: s.name, State: Skipped})
