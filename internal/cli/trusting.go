@@ -1,9 +1,9 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -16,9 +16,6 @@ import (
 	"inlay/internal/hint"
 	"inlay/internal/trust"
 )
-
-// maxTrustFile bounds a file of certificates or a deny list, in bytes.
-const maxTrustFile = 4 << 20
 
 // trustOptions are the flags that say whom to trust, and with what policy.
 type trustOptions struct {
@@ -80,7 +77,7 @@ func (o *trustOptions) open() (*os.Root, error) {
 
 // load collects the anchors. What the command line names must be there; what
 // the machine has may be broken, which is said and adds no trust.
-func (o *trustOptions) load() (*judge, error) {
+func (o *trustOptions) load(ctx context.Context, env *Env) (*judge, error) {
 	root, err := o.open()
 	if err != nil {
 		return nil, err
@@ -104,7 +101,7 @@ func (o *trustOptions) load() (*judge, error) {
 	}
 	t.Chains = t.Chains || o.chains
 	t.Fingerprints = append(t.Fingerprints, o.pins...)
-	if err := o.add(root, &t); err != nil {
+	if err := o.add(ctx, env, root, &t); err != nil {
 		return nil, err
 	}
 	j := new(judge)
@@ -156,20 +153,23 @@ func (o *trustOptions) configuration(root *os.Root) (*config.Config, error) {
 }
 
 // add puts what the command line names into t.
-func (o *trustOptions) add(root *os.Root, t *trust.Options) error {
+func (o *trustOptions) add(ctx context.Context, env *Env, root *os.Root, t *trust.Options) error {
 	for _, name := range o.certificates {
-		text, err := readTrustFile(name)
+		text, err := env.readTrustFile(ctx, "--certificate", name)
 		if err != nil {
 			return err
+		}
+		if standardInput(name) {
+			name = "standard input"
 		}
 		t.Given = append(t.Given, trust.Given{Origin: name, PEM: text})
 	}
 	for _, name := range o.denyLists {
-		text, err := readTrustFile(name)
+		text, err := env.readTrustFile(ctx, "--deny-list", name)
 		if err != nil {
 			return err
 		}
-		signature, err := readTrustFile(name + ".p7s")
+		signature, err := env.readTrustFile(ctx, "--deny-list", name+".p7s")
 		if err != nil {
 			return hint.Default(err, "a deny list counts only with its signature beside it: NAME.p7s")
 		}
@@ -225,24 +225,4 @@ func (o *trustOptions) below(name string) (string, error) {
 		return "", usagef("name a folder below the root", "%q leads out of the root", name)
 	}
 	return name, nil
-}
-
-// readTrustFile reads a file that the command line names.
-func readTrustFile(name string) ([]byte, error) {
-	f, err := os.Open(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, notFound(err)
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxTrustFile+1))
-	if err == nil && len(text) > maxTrustFile {
-		err = errors.New("it is too large")
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading %q: %w", name, err)
-	}
-	return text, nil
 }

@@ -94,7 +94,10 @@ func runVerify(ctx context.Context, env *Env, o verifyOptions) error {
 	if err != nil {
 		return err
 	}
-	j, err := o.trust.load()
+	if err := o.checkInput(); err != nil {
+		return err
+	}
+	j, err := o.trust.load(ctx, env)
 	if err != nil {
 		return err
 	}
@@ -102,7 +105,7 @@ func runVerify(ctx context.Context, env *Env, o verifyOptions) error {
 		Anchors: j.anchors, Policy: j.policy, Depth: depth,
 		Now: env.Now(), RequireValidDates: o.trust.validDates,
 	}
-	if v.Host, err = o.host(env); err != nil {
+	if v.Host, err = o.host(ctx, env); err != nil {
 		return err
 	}
 	report := verifyReport{Policy: j.policy.String(), Trusted: []anchorReport{}, Problems: j.anchors.Problems}
@@ -158,7 +161,7 @@ func (env *Env) verifyOne(ctx context.Context, path string, v verify.Options, qu
 }
 
 // host is the host that --for-host and --os-release name, or nil.
-func (o *verifyOptions) host(env *Env) (*extension.Host, error) {
+func (o *verifyOptions) host(ctx context.Context, env *Env) (*extension.Host, error) {
 	if !o.forHost && o.osRelease == "" {
 		if o.arch != "" {
 			return nil, usagef("pass --for-host or --os-release too", "--arch is about a host, which is not asked for")
@@ -174,7 +177,7 @@ func (o *verifyOptions) host(env *Env) (*extension.Host, error) {
 		word = a.Word
 	}
 	if o.osRelease != "" {
-		text, err := readTrustFile(o.osRelease)
+		text, err := env.readTrustFile(ctx, "--os-release", o.osRelease)
 		if err != nil {
 			return nil, err
 		}
