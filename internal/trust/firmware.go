@@ -11,6 +11,7 @@ import (
 
 	"inlay/internal/efi"
 	"inlay/internal/guid"
+	"inlay/internal/rooted"
 )
 
 // efivars is where Linux shows the firmware's variables.
@@ -34,7 +35,7 @@ func keyVariables() []variable {
 // in; anchors are taken only if nobody but the owner of PK could have written
 // them, and only if dbx, which may take them back, could be read.
 func (l *loader) firmware() {
-	names, err := readNames(l.options.Root, l.folderOfVariables())
+	names, err := rooted.ReadNames(l.options.Root, l.folderOfVariables(), maxNames)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), err == nil && len(names) == 0:
 		// The kernel makes the folder that efivarfs is to be mounted on.
@@ -85,7 +86,7 @@ func (l *loader) folderOfVariables() string {
 
 // read reads a variable.
 func (l *loader) read(v variable) (efi.Variable, error) {
-	b, err := readFile(l.options.Root, path.Join(l.folderOfVariables(), efi.FileName(v.name, v.vendor)), efi.MaxSize)
+	b, err := rooted.ReadFile(l.options.Root, path.Join(l.folderOfVariables(), efi.FileName(v.name, v.vendor)), efi.MaxSize)
 	if err != nil {
 		return efi.Variable{}, err
 	}
