@@ -11,14 +11,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"inlay/internal/cms"
 	"inlay/internal/gpt"
 )
 
-// Bounds on the files that lie beside an image.
-const (
-	maxStatement = 1 << 10  // a root hash is 64 digits and a newline
-	maxSignature = 64 << 10 // as internal/cms has it
-)
+// maxStatement bounds a root hash that lies beside an image: 64 digits and a
+// newline.
+const maxStatement = 1 << 10
 
 // designators are the partitions that a root hash can be of, in the words that
 // the names of files and attributes are made with.
@@ -56,7 +55,7 @@ func (s *Subject) beside(path string) error {
 		if text != nil {
 			s.Statements = append(s.Statements, Statement{filepath.Base(stem + word), designator, string(text)})
 		}
-		der, err := readBeside(stem+word+".p7s", maxSignature)
+		der, err := readBeside(stem+word+".p7s", cms.MaxSize)
 		if err != nil {
 			return err
 		}

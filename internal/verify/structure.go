@@ -172,7 +172,7 @@ func (c *course) checkSuperblock(context.Context) (State, string, error) {
 		if _, ok := errors.AsType[syscall.Errno](s.Fault); ok {
 			c.failing.CompareAndSwap(nil, &s.Fault)
 		}
-		return "", "", s.Fault
+		return "", "", hint.Default(s.Fault, "mend or remove what lies beside the image")
 	case c.image != nil && s.Tree != nil:
 		return "", "", hint.Wrap(fmt.Errorf("%q is a hash tree for an image without a partition table, and this one has a table", s.Tree.Origin),
 			"remove it: systemd refuses the pair too")
