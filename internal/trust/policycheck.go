@@ -12,8 +12,9 @@ import (
 // The partitions' presence and flags, and how the data is protected, are held
 // against the rules as systemd's dissector does it (257), with two additions:
 // only a trusted signature passes as one, and the file system is looked at.
-// Encrypted data is never found, so a policy that wants it fits nothing. The
-// flags of the hash tree and the signature are taken to be those of the data.
+// Encrypted data is never found, so a policy that wants it fits nothing. Where
+// the flags of the hash tree and the signature differ from those of the data, no
+// rule about flags is met.
 func (p Policy) Check(f Found) error {
 	_, err := p.Used(f)
 	return err
@@ -100,6 +101,12 @@ func (r *policyRules) used(f Found) (Found, error) {
 		f.Signed = f.Signed && f.Signature
 		if f.Signature && !f.Verity {
 			return Found{}, fmt.Errorf("the partition %s may not be used, and the signature of its root hash must be", data.verity())
+		}
+	}
+	const flags = readOnlyOn | readOnlyOff | growFSOn | growFSOff
+	for _, p := range []partition{data, data.verity(), data.signature()} {
+		if f.Mixed && there[p] && r.get(p)&flags != flags {
+			return Found{}, fmt.Errorf("the partition %s: it wants certain flags, and those of the partitions differ", p)
 		}
 	}
 	want := r.get(data)

@@ -152,7 +152,7 @@ func (c *course) checkPolicy(context.Context) (State, string, error) {
 		Designator: c.volume.designator, Verity: c.volume.protected,
 		Signature: len(c.volume.claims) > 0, Naked: c.image == nil,
 		Signed:     c.volume.protected && c.verdict.Standing == trust.Trusted && len(c.volume.claims) > 0,
-		FileSystem: c.volume.fileSystem, ReadOnly: c.volume.readOnly, GrowFS: c.volume.growFS,
+		FileSystem: c.volume.fileSystem, ReadOnly: c.volume.readOnly, GrowFS: c.volume.growFS, Mixed: c.volume.mixed,
 	}
 	used, err := c.options.Policy.Used(found)
 	if err != nil {

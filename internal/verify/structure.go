@@ -76,8 +76,7 @@ const maxLead = 64 << 20
 
 // checkLayout refuses what would let another reader see another image in the same
 // file: a file system in the gaps before the first partition, which libblkid
-// would take for the whole, or partitions that no extension has. Two partitions
-// under different flags would each be another policy's.
+// would take for the whole, or partitions that no extension has.
 func (c *course) checkLayout(image *ddi.Image) error {
 	for _, gap := range image.Table.Gaps {
 		if gap.Size > maxLead {
@@ -100,12 +99,6 @@ func (c *course) checkLayout(image *ddi.Image) error {
 	for _, p := range image.Table.Partitions {
 		if !slices.Contains(expected, p) {
 			return hint.Wrap(fmt.Errorf("partition %d, of the type %s, is none that an extension has", p.Number, p.Type), "build an image with one file system, its hash tree and its signature")
-		}
-	}
-	const flags = gpt.ReadOnly | growFileSystem
-	for _, p := range expected {
-		if p.Attributes&flags != image.Data.Attributes&flags {
-			return fmt.Errorf("partitions %d and %d differ in the flags read-only or growfs", image.Data.Number, p.Number)
 		}
 	}
 	return nil
@@ -147,6 +140,8 @@ func (c *course) volumeOf(image *ddi.Image) string {
 		designator: image.Designator, data: section, size: section.Size(),
 		readOnly: image.Data.Attributes&gpt.ReadOnly != 0, growFS: image.Data.Attributes&growFileSystem != 0,
 	}
+	const flags = gpt.ReadOnly | growFileSystem
+	c.volume.mixed = slices.ContainsFunc(image.Table.Partitions, func(p gpt.Partition) bool { return (p.Attributes^image.Data.Attributes)&flags != 0 })
 	c.volume.fileSystem, c.volume.fileSystemSize = content.Probe(section, section.Size())
 	c.verdict.FileSystem = c.volume.fileSystem
 	c.image = image

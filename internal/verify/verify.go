@@ -113,6 +113,7 @@ type course struct {
 type volume struct {
 	designator       string
 	readOnly, growFS bool
+	mixed            bool // hash tree or signature have other flags
 	data             io.ReaderAt
 	size             int64 // of the data partition, in bytes
 	hash             io.ReaderAt

@@ -238,3 +238,24 @@ func TestCancelled(t *testing.T) {
 		t.Errorf("verdict %v, error %v", v, err)
 	}
 }
+
+// TestMixedFlags: partitions of different flags meet no rule about flags.
+func TestMixedFlags(t *testing.T) {
+	t.Parallel()
+	pair := sample.Pair(t, sample.Certificate{})
+	im := hostile.Open(t, read(t, sample.Make(t, sample.Image{Signer: pair})))
+	mixed := im.Writable(1)
+	o := verify.Options{Anchors: trusting(t, pair)}
+	want(t, run(t, mixed, o), verify.Good, "", "")
+	for text, result := range map[string]verify.Result{
+		"root=signed+read-only-on":            verify.Refused,
+		"root=signed+read-only-off":           verify.Refused,
+		"root=signed":                         verify.Good,
+		"root=signed+read-only-on+growfs-off": verify.Refused,
+	} {
+		o.Policy = policy(t, text)
+		want(t, run(t, mixed, o), result, verify.CheckPolicy, "")
+	}
+	o.Policy = policy(t, "root=signed+read-only-on")
+	want(t, run(t, im.Bytes, o), verify.Good, "", "")
+}

@@ -81,9 +81,6 @@ func tableCases() []Case {
 		{"boot code in the MBR", simple(func(im *Image) []byte { return im.flip(3) }), verify.CheckTable, "not zero"},
 		{"a byte in the gap before the data", simple(func(im *Image) []byte { return im.flip(im.data.at - 2000) }), verify.CheckTable, "not zero"},
 		{"a FAT in the gap before the data", simple((*Image).fat), verify.CheckTable, ""},
-		{"partitions of different flags", simple(func(im *Image) []byte {
-			return im.entries(func(e []byte) { entry(e, 1)[entryFlags+7] ^= 0x10 })
-		}), verify.CheckTable, "differ in the flags"},
 		{"one more partition", simple((*Image).onePartitionMore), verify.CheckTable, "none that an extension has"},
 		{"no signature partition", simple(func(im *Image) []byte {
 			return im.entries(func(e []byte) { clear(entry(e, 2)) })

@@ -87,7 +87,6 @@ const (
 	entryGUID   = 16
 	entryFirst  = 32
 	entryLast   = 40
-	entryFlags  = 48
 	headerCRC   = 16
 	headerArray = 88
 	headerCount = 80
@@ -134,3 +133,10 @@ func (im *Image) Parts(b []byte) (data, tree, signature []byte) {
 }
 
 func (s span) of(b []byte) []byte { return b[s.at : s.at+s.size] }
+
+// Writable returns the image without the read-only flag of the partition n,
+// counted from 0.
+func (im *Image) Writable(n int) []byte {
+	const flags, readOnly = 48, 0x10
+	return im.entries(func(e []byte) { entry(e, n)[flags+7] ^= readOnly })
+}
