@@ -20,8 +20,6 @@ const (
 	maxDenyList = 8 << 20
 	// maxDenyLine bounds a line of one, in bytes.
 	maxDenyLine = 1024
-	// maxSignature bounds a signature, as internal/cms does.
-	maxSignature = 64 << 10
 
 	denyHeader      = "inlay deny list 1"
 	denySuffix      = ".deny"
@@ -130,7 +128,7 @@ func (l *loader) denyFile(name string) {
 		l.denyFault(shown(name), err)
 		return
 	}
-	signature, err := rooted.ReadFile(l.options.Root, name+signatureSuffix, maxSignature)
+	signature, err := rooted.ReadFile(l.options.Root, name+signatureSuffix, cms.MaxSize)
 	if err != nil {
 		l.denyFault(shown(name), fmt.Errorf("its signature, %s: %s", shown(name+signatureSuffix), reason(err)))
 		return
