@@ -24,7 +24,7 @@ func TestEveryFlagIsInAScript(t *testing.T) {
 		switch {
 		case len(args) > 2 && args[0] == "exec":
 			noteFlags(args[1:], good)
-		case len(args) > 3 && args[0] == "exits" && args[1] != "0", len(args) > 3 && args[0] == "interrupt":
+		case len(args) > 3 && (args[0] == "exits" || args[0] == "answers") && args[1] != "0", len(args) > 3 && args[0] == "interrupt":
 			noteFlags(args[2:], bad)
 		case slices.Contains(args, "!") && slices.Contains(args, "inlay"):
 			t.Errorf("%q: say which exit code, with exits", line)

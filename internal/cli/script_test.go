@@ -80,7 +80,9 @@ func runScripts(t *testing.T, dir string) {
 // testdata/README.md says how to use them.
 func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
+		"answers":   cmdAnswers,
 		"daemon":    cmdDaemon,
+		"efivars":   cmdEFIVars,
 		"exits":     cmdExits,
 		"imagecat":  cmdImageCat,
 		"interrupt": cmdInterrupt,

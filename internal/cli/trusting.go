@@ -1,12 +1,13 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -15,9 +16,6 @@ import (
 	"inlay/internal/hint"
 	"inlay/internal/trust"
 )
-
-// maxTrustFile bounds a file of certificates or a deny list, in bytes.
-const maxTrustFile = 4 << 20
 
 // trustOptions are the flags that say whom to trust, and with what policy.
 type trustOptions struct {
@@ -42,8 +40,8 @@ func (o *trustOptions) flags(c *cobra.Command) {
 	f.StringArrayVar(&o.certificates, "certificate", nil, "trust the certificates in `FILE` instead of the machine's anchors (may be repeated)")
 	f.StringArrayVar(&o.folders, "trust-dir", nil, "trust the *.crt files in `DIR`, below the root, instead (may be repeated)")
 	f.BoolVar(&o.firmware, "firmware", false, "trust PK, KEK and db of the firmware, less dbx, instead or as well")
-	f.StringVar(&o.efivars, "efivars", "", "read the firmware's variables from `DIR`, below the root (default: sys/firmware/efi/efivars)")
-	f.BoolVar(&o.vendorCAs, "trust-vendor-cas", false, "also trust vendors' authorities for boot loaders in the firmware, such as Microsoft's")
+	f.StringVar(&o.efivars, "efivars", "", "with --firmware, read its variables from `DIR`, below the root (default: sys/firmware/efi/efivars)")
+	f.BoolVar(&o.vendorCAs, "trust-vendor-cas", false, "with --firmware, also trust vendors' authorities for boot loaders, such as Microsoft's")
 	f.BoolVar(&o.chains, "allow-chains", false, "also trust signers whose certificate an anchor has issued")
 	f.BoolVar(&o.validDates, "require-valid-dates", false, "refuse signers whose certificate is not valid today")
 	f.StringArrayVar(&o.pins, "pin", nil, "of all anchors, trust only the one with this SHA-256 `FINGERPRINT` (may be repeated)")
@@ -65,12 +63,24 @@ func (o *trustOptions) named() bool {
 	return len(o.certificates) > 0 || len(o.folders) > 0 || o.firmware
 }
 
+// open opens the root.
+func (o *trustOptions) open() (*os.Root, error) {
+	root, err := os.OpenRoot(o.root)
+	if err == nil {
+		return root, nil
+	}
+	if info, statErr := os.Stat(o.root); statErr == nil && !info.IsDir() {
+		return nil, usagef("name the folder that a system lies in", "--root %q is no folder", o.root)
+	}
+	return nil, imageError(fmt.Errorf("opening the root: %w", err))
+}
+
 // load collects the anchors. What the command line names must be there; what
 // the machine has may be broken, which is said and adds no trust.
-func (o *trustOptions) load() (*judge, error) {
-	root, err := os.OpenRoot(o.root)
+func (o *trustOptions) load(ctx context.Context, env *Env) (*judge, error) {
+	root, err := o.open()
 	if err != nil {
-		return nil, notFound(fmt.Errorf("opening the root: %w", err))
+		return nil, err
 	}
 	defer root.Close()
 	c, err := o.configuration(root)
@@ -86,9 +96,12 @@ func (o *trustOptions) load() (*judge, error) {
 	}
 	t.Firmware = t.Firmware || o.firmware
 	t.VendorCAs = t.VendorCAs || o.vendorCAs
+	if !t.Firmware && (o.efivars != "" || o.vendorCAs) {
+		return nil, usagef("pass --firmware too", "--efivars and --trust-vendor-cas are about the firmware's keys, which are not asked for")
+	}
 	t.Chains = t.Chains || o.chains
 	t.Fingerprints = append(t.Fingerprints, o.pins...)
-	if err := o.add(&t); err != nil {
+	if err := o.add(ctx, env, root, &t); err != nil {
 		return nil, err
 	}
 	j := new(judge)
@@ -103,7 +116,23 @@ func (o *trustOptions) load() (*judge, error) {
 	if j.anchors, err = trust.Load(t); err != nil {
 		return nil, usage(err)
 	}
+	for _, name := range o.folders {
+		if !o.certificateIn(root, name) {
+			j.anchors.Problems = append(j.anchors.Problems, trust.Problem{Origin: name, Text: "no *.crt file is in it: nobody is trusted by it"})
+		}
+	}
 	return j, nil
+}
+
+// certificateIn says whether a folder that --trust-dir names has any file that
+// counts, as far as can be told.
+func (o *trustOptions) certificateIn(root *os.Root, name string) bool {
+	below, err := o.below(name)
+	if err != nil {
+		return true
+	}
+	entries, err := fs.ReadDir(root.FS(), filepath.ToSlash(below))
+	return err != nil || slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return strings.HasSuffix(e.Name(), ".crt") })
 }
 
 // configuration reads the files that --config names or, unless the command line
@@ -115,53 +144,67 @@ func (o *trustOptions) configuration(root *os.Root) (*config.Config, error) {
 		if err != nil {
 			return nil, err
 		}
+		if _, err := root.Lstat(below); errors.Is(err, fs.ErrNotExist) {
+			return nil, notFound(fmt.Errorf("reading the configuration %q: %w", name, fs.ErrNotExist))
+		}
 		files = append(files, below)
 	}
 	return config.Load(root, config.Options{Files: files, Default: len(files) == 0 && !o.named()})
 }
 
 // add puts what the command line names into t.
-func (o *trustOptions) add(t *trust.Options) error {
+func (o *trustOptions) add(ctx context.Context, env *Env, root *os.Root, t *trust.Options) error {
 	for _, name := range o.certificates {
-		text, err := readTrustFile(name)
+		text, err := env.readTrustFile(ctx, "--certificate", name)
 		if err != nil {
 			return err
+		}
+		if standardInput(name) {
+			name = "standard input"
 		}
 		t.Given = append(t.Given, trust.Given{Origin: name, PEM: text})
 	}
 	for _, name := range o.denyLists {
-		text, err := readTrustFile(name)
+		text, err := env.readTrustFile(ctx, "--deny-list", name)
 		if err != nil {
 			return err
 		}
-		signature, err := readTrustFile(name + ".p7s")
+		signature, err := env.readTrustFile(ctx, "--deny-list", name+".p7s")
 		if err != nil {
 			return hint.Default(err, "a deny list counts only with its signature beside it: NAME.p7s")
 		}
 		t.DenyLists = append(t.DenyLists, trust.DenyFile{Origin: name, Text: text, Signature: signature})
 	}
 	for _, name := range o.folders {
-		below, err := o.below(name)
+		below, err := o.folder(root, "--trust-dir", name, "pass a file with --certificate")
 		if err != nil {
 			return err
-		}
-		info, err := os.Stat(filepath.Join(o.root, below))
-		switch {
-		case err != nil:
-			return imageError(err)
-		case !info.IsDir():
-			return usagef("pass a file with --certificate", "--trust-dir %q is no folder", name)
 		}
 		t.Folders = append(t.Folders, below)
 	}
-	if o.efivars != "" {
-		below, err := o.below(o.efivars)
-		if err != nil {
-			return err
-		}
-		t.EFIVars = below
+	if o.efivars == "" {
+		return nil
 	}
-	return nil
+	var err error
+	t.EFIVars, err = o.folder(root, "--efivars", o.efivars, "name a folder with a file for each variable")
+	return err
+}
+
+// folder is the path below the root of a folder that a flag names. Absolute links
+// are for whoever reads it to follow, inside the root.
+func (o *trustOptions) folder(root *os.Root, flag, name, advice string) (string, error) {
+	below, err := o.below(name)
+	if err != nil {
+		return "", err
+	}
+	info, err := root.Stat(below)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", notFound(fmt.Errorf("reading the folder %q: %w", name, fs.ErrNotExist))
+	case err == nil && !info.IsDir():
+		return "", usagef(advice, "%s %q is no folder", flag, name)
+	}
+	return below, nil
 }
 
 // below turns a folder of the command line into one below the root. A relative
@@ -182,24 +225,4 @@ func (o *trustOptions) below(name string) (string, error) {
 		return "", usagef("name a folder below the root", "%q leads out of the root", name)
 	}
 	return name, nil
-}
-
-// readTrustFile reads a file that the command line names.
-func readTrustFile(name string) ([]byte, error) {
-	f, err := os.Open(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, notFound(err)
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxTrustFile+1))
-	if err == nil && len(text) > maxTrustFile {
-		err = errors.New("it is too large")
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading %q: %w", name, err)
-	}
-	return text, nil
 }

@@ -2,14 +2,14 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"inlay/internal/content"
 	"inlay/internal/extension"
+	"inlay/internal/hint"
 	"inlay/internal/trust"
 	"inlay/internal/verify"
 )
@@ -20,6 +20,7 @@ type verifyOptions struct {
 	depth     string
 	forHost   bool
 	osRelease string
+	arch      string
 	quiet     bool
 	json      bool
 }
@@ -51,7 +52,12 @@ func newVerify(env *Env) *cobra.Command {
 			examples("by one key, anywhere", "inlay verify k3s.sysext.raw --certificate keys/db.pem"),
 			examples("as trusted boot does", "inlay verify k3s.sysext.raw --firmware --for-host"),
 		),
-		Args: cobra.MinimumNArgs(1),
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usagef("usage: "+c.UseLine(), "missing IMAGE")
+			}
+			return nil
+		},
 		RunE: func(c *cobra.Command, args []string) error {
 			o.images = args
 			return runVerify(c.Context(), env, o)
@@ -62,6 +68,7 @@ func newVerify(env *Env) *cobra.Command {
 	f.StringVar(&o.depth, "depth", string(verify.Full), "read every block (full) or only the top of the hash tree (top)")
 	f.BoolVar(&o.forHost, "for-host", false, "also judge whether the host at the root would take it")
 	f.StringVar(&o.osRelease, "os-release", "", "the host is the one that this os-release `FILE` describes; implies --for-host")
+	f.StringVar(&o.arch, "arch", "", "the host is of this `ARCHITECTURE` (default: this machine's)")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "print one line for each image")
 	f.BoolVar(&o.json, "json", false, "print the verdicts as JSON")
 	complete(c, "depth", string(verify.Full), string(verify.Top))
@@ -87,7 +94,10 @@ func runVerify(ctx context.Context, env *Env, o verifyOptions) error {
 	if err != nil {
 		return err
 	}
-	j, err := o.trust.load()
+	if err := o.checkInput(); err != nil {
+		return err
+	}
+	j, err := o.trust.load(ctx, env)
 	if err != nil {
 		return err
 	}
@@ -95,7 +105,7 @@ func runVerify(ctx context.Context, env *Env, o verifyOptions) error {
 		Anchors: j.anchors, Policy: j.policy, Depth: depth,
 		Now: env.Now(), RequireValidDates: o.trust.validDates,
 	}
-	if v.Host, err = o.host(env); err != nil {
+	if v.Host, err = o.host(ctx, env); err != nil {
 		return err
 	}
 	report := verifyReport{Policy: j.policy.String(), Trusted: []anchorReport{}, Problems: j.anchors.Problems}
@@ -132,6 +142,12 @@ func runVerify(ctx context.Context, env *Env, o verifyOptions) error {
 
 // verifyOne gives the verdict on one path, whatever is there.
 func (env *Env) verifyOne(ctx context.Context, path string, v verify.Options, quiet bool) (*verify.Verdict, error) {
+	// The extension is called as its folder is, which these names don't tell.
+	if base := filepath.Base(path); path != "" && (base == "." || base == "..") {
+		if absolute, err := filepath.Abs(path); err == nil {
+			path = absolute
+		}
+	}
 	s, err := verify.Open(path)
 	if err != nil {
 		return verify.Unopened(path, v, err), nil
@@ -140,30 +156,40 @@ func (env *Env) verifyOne(ctx context.Context, path string, v verify.Options, qu
 	defer p.end()
 	p.what = "verifying"
 	v.Progress = p.bytes
-	verdict, err := verify.Run(ctx, s, v)
-	return verdict, errors.Join(err, s.Close())
+	defer func() { _ = s.Close() }() // it was only read
+	return verify.Run(ctx, s, v)
 }
 
 // host is the host that --for-host and --os-release name, or nil.
-func (o *verifyOptions) host(env *Env) (*extension.Host, error) {
+func (o *verifyOptions) host(ctx context.Context, env *Env) (*extension.Host, error) {
 	if !o.forHost && o.osRelease == "" {
+		if o.arch != "" {
+			return nil, usagef("pass --for-host or --os-release too", "--arch is about a host, which is not asked for")
+		}
 		return nil, nil
 	}
 	word := extension.ArchitectureWord(env.Architecture)
+	if o.arch != "" {
+		a, err := extension.ArchitectureNamed(o.arch)
+		if err != nil {
+			return nil, usage(err)
+		}
+		word = a.Word
+	}
 	if o.osRelease != "" {
-		text, err := readTrustFile(o.osRelease)
+		text, err := env.readTrustFile(ctx, "--os-release", o.osRelease)
 		if err != nil {
 			return nil, err
 		}
 		host, err := extension.HostFrom(text, word)
 		if err != nil {
-			return nil, fmt.Errorf("reading %q: %w", o.osRelease, err)
+			return nil, hint.Default(fmt.Errorf("reading %q: %w", o.osRelease, err), "name the /etc/os-release of a host")
 		}
 		return &host, nil
 	}
-	root, err := os.OpenRoot(o.trust.root)
+	root, err := o.trust.open()
 	if err != nil {
-		return nil, notFound(err)
+		return nil, err
 	}
 	defer root.Close()
 	host, err := extension.HostAt(content.Folder(root), word)

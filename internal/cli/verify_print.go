@@ -11,22 +11,26 @@ import (
 // do, and then what each check found.
 func (env *Env) printVerdict(v *verify.Verdict, trusted []anchorReport, quiet bool) {
 	fmt.Fprintf(env.Stdout, "%s: %s: %s\n", printable(v.Path), v.Result, printable(headline(v)))
+	if quiet {
+		return
+	}
 	if v.Refusal != nil {
 		for _, h := range v.Refusal.Hints {
 			fmt.Fprintf(env.Stdout, "  hint: %s\n", printable(h))
 		}
 	}
-	if quiet {
-		return
-	}
 	if v.Refusal != nil && v.Refusal.Check == verify.CheckSignature {
 		env.printTrusted(trusted)
 	}
 	for _, c := range v.Checks {
-		if c.State == verify.Skipped {
-			continue
+		switch c.State {
+		case verify.Skipped:
+		case verify.Failed:
+			// Why stands above.
+			fmt.Fprintf(env.Stdout, "  %-12s  %s\n", c.Check, c.State)
+		default:
+			fmt.Fprintf(env.Stdout, "  %-12s  %-7s  %s\n", c.Check, c.State, printable(c.Found))
 		}
-		fmt.Fprintf(env.Stdout, "  %-12s  %-7s  %s\n", c.Check, c.State, printable(c.Found))
 	}
 	if s := v.Signer; s != nil {
 		whose := "claims to be"

@@ -19,13 +19,20 @@ const (
 // ErrSignature says that the signature was not made with the key over the content.
 var ErrSignature = errors.New("the signature does not match the content and the key")
 
-// schemeOf says how the key pub signs, and refuses keys that no signature here
-// may depend on.
+// CheckKey says why no signature here may depend on the key pub, in words that
+// follow "an"; nil if one may. RSA keys have 2048 to 8192 bits, ECDSA keys lie on
+// P-256, P-384 or P-521, and there are no others.
+func CheckKey(pub crypto.PublicKey) error {
+	_, err := schemeOf(pub)
+	return err
+}
+
+// schemeOf says how the key pub signs.
 func schemeOf(pub crypto.PublicKey) (scheme, error) {
 	switch key := pub.(type) {
 	case *rsa.PublicKey:
 		if bits := key.N.BitLen(); bits < minRSABits || bits > maxRSABits {
-			return 0, fmt.Errorf("RSA key of %d bits: %d to %d are accepted", bits, minRSABits, maxRSABits)
+			return 0, fmt.Errorf("RSA key of %d bits (%d to %d are accepted)", bits, minRSABits, maxRSABits)
 		}
 		return schemeRSA, nil
 	case *ecdsa.PublicKey:
@@ -35,13 +42,13 @@ func schemeOf(pub crypto.PublicKey) (scheme, error) {
 		}
 		return 0, errors.New("ECDSA key on a curve other than P-256, P-384 and P-521")
 	default:
-		return 0, errors.New("key that is neither RSA nor ECDSA")
+		return 0, errors.New("unsupported key, neither RSA nor ECDSA")
 	}
 }
 
 // checkSignature verifies signature over sum, a digest made by hash.
 func checkSignature(pub crypto.PublicKey, hash crypto.Hash, sum, signature []byte) error {
-	if _, err := schemeOf(pub); err != nil {
+	if err := CheckKey(pub); err != nil {
 		return err
 	}
 	switch key := pub.(type) {

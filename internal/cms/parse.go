@@ -16,13 +16,12 @@ import (
 	"inlay/internal/hint"
 )
 
-const (
-	// maxSize bounds a message. One with a certificate takes about 2 KiB; this
-	// leaves room for a long chain and keeps hostile input cheap.
-	maxSize = 64 << 10
-	// maxCertificates bounds how many certificates are decoded.
-	maxCertificates = 16
-)
+// MaxSize bounds a message, in bytes. One with a certificate takes about 2 KiB;
+// this leaves room for a long chain and keeps hostile input cheap.
+const MaxSize = 64 << 10
+
+// maxCertificates bounds how many certificates are decoded.
+const maxCertificates = 16
 
 // SignedData is a parsed message. Everything in it is a claim until Verify says
 // that a trusted certificate's key made the signature.
@@ -53,8 +52,8 @@ func Parse(der []byte) (*SignedData, error) {
 }
 
 func parse(der []byte) (*SignedData, error) {
-	if len(der) > maxSize {
-		return nil, fmt.Errorf("%d bytes are too many: at most %d are accepted", len(der), maxSize)
+	if len(der) > MaxSize {
+		return nil, fmt.Errorf("%d bytes are too many: at most %d are accepted", len(der), MaxSize)
 	}
 	if bytes.HasPrefix(der, []byte("-----BEGIN")) || bytes.HasPrefix(der, []byte("MIME-Version:")) {
 		return nil, hint.Wrap(errors.New("this is text, not DER"), "write the signature with -outform der")

@@ -21,7 +21,7 @@ import (
 //
 // The signature is verified with the certificate before it is returned.
 func Sign(content []byte, cert *x509.Certificate, key crypto.Signer) ([]byte, error) {
-	if _, err := schemeOf(cert.PublicKey); err != nil {
+	if err := CheckKey(cert.PublicKey); err != nil {
 		return nil, fmt.Errorf("signing: %w", err)
 	}
 	hash := digests()[0].hash

@@ -191,9 +191,10 @@ func TestParseRefuses(t *testing.T) {
 // TestBombs has files that some readers of YAML take minutes or gigabytes for.
 func TestBombs(t *testing.T) {
 	t.Parallel()
-	laughs := "a: &a [x,x,x,x,x,x,x,x,x]\n"
+	var laughs strings.Builder
+	laughs.WriteString("a: &a [x,x,x,x,x,x,x,x,x]\n")
 	for c := 'b'; c < 'l'; c++ {
-		laughs += fmt.Sprintf("%c: &%c [*%c,*%[3]c,*%[3]c,*%[3]c,*%[3]c,*%[3]c,*%[3]c,*%[3]c]\n", c, c, c-1)
+		fmt.Fprintf(&laughs, "%c: &%c [*%c,*%[3]c,*%[3]c,*%[3]c,*%[3]c,*%[3]c,*%[3]c,*%[3]c]\n", c, c, c-1)
 	}
 	var wide, deep strings.Builder
 	for i := 0; wide.Len() < 250<<10; i++ {
@@ -203,7 +204,7 @@ func TestBombs(t *testing.T) {
 		fmt.Fprintf(&deep, "%*s-\n", i, "")
 	}
 	bombs := map[string]string{
-		"laughs": laughs, "wide": wide.String(), "deep": deep.String(),
+		"laughs": laughs.String(), "wide": wide.String(), "deep": deep.String(),
 		"cycle":       "trust: &t {certificates: [*t]}\n",
 		"brackets":    strings.Repeat("[", 250<<10),
 		"braces":      strings.Repeat("{a: ", 60<<10),

@@ -154,8 +154,11 @@ func asciiLower(s string) string {
 // missingRelease says what is there instead of a release file for name.
 func missingRelease(c Content, k Kind, name string, there []string) error {
 	if len(there) > 0 {
-		return hint.Wrap(fmt.Errorf("%w: for %q there is neither %q nor %q in /%s, but %s", ErrNoRelease, name,
-			ReleasePrefix+name, ReleasePrefix+BaseName(name), k.ReleaseFolder, quoted(there)),
+		missing := fmt.Sprintf("no %q", ReleasePrefix+name)
+		if base := BaseName(name); base != name {
+			missing = fmt.Sprintf("neither %q nor %q", ReleasePrefix+name, ReleasePrefix+base)
+		}
+		return hint.Wrap(fmt.Errorf("%w: for %q there is %s in /%s, but %s", ErrNoRelease, name, missing, k.ReleaseFolder, quoted(there)),
 			fmt.Sprintf("name the image %q, or that and a version: %q", k.FileName(there[0]), k.FileName(there[0]+"_1.0")))
 	}
 	for _, other := range Kinds() {

@@ -2,6 +2,7 @@ package gpt
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -58,8 +59,29 @@ func Parse(r io.ReaderAt, size int64) (*Table, error) {
 		Size:        int64(max(primary.own, primary.other)+1) * int64(sector),
 		FirstUsable: primary.first,
 		Partitions:  primary.parts,
+		Gaps:        d.gaps(primary),
 		Damage:      damage,
 	}, nil
+}
+
+// gaps are what lies free before the first partition of c, the primary copy. Of
+// a backup that counts nobody can tell where the primary's entries were.
+func (d disk) gaps(c contents) []Gap {
+	if c.own != 1 {
+		return nil
+	}
+	first := c.first
+	if len(c.parts) > 0 {
+		first = slices.MinFunc(c.parts, func(a, b Partition) int { return cmp.Compare(a.First, b.First) }).First
+	}
+	sector := int64(d.sector)
+	gaps := []Gap{{0, mbrEntries}}
+	for _, between := range [][2]uint64{{2, c.entries}, {c.entries + d.arraySectors(c.count), first}} {
+		if between[0] < between[1] {
+			gaps = append(gaps, Gap{int64(between[0]) * sector, int64(between[1]-between[0]) * sector})
+		}
+	}
+	return gaps
 }
 
 // probe finds the sector size: the header of the primary table is in the

@@ -59,10 +59,17 @@ type Table struct {
 	// zero for the first one behind the table.
 	FirstUsable uint64
 	Partitions  []Partition // by ascending Number
+	// Gaps are the places that Parse found before the first partition where
+	// nothing of the table lies: the boot code of the MBR, and what is left
+	// between header, entries and partitions. Encode leaves zeros there.
+	Gaps []Gap
 	// Damage tells what Parse found wrong with the copies of the table that it
 	// did not need. Encode ignores it.
 	Damage []Damage
 }
+
+// Gap is a place on a disk that belongs to nothing, in bytes.
+type Gap struct{ Offset, Size int64 }
 
 // Partition is one used entry of a table.
 type Partition struct {

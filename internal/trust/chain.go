@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"inlay/internal/cms"
 )
 
 // maxChain is how many certificates a chain has at most, leaf and anchor included.
@@ -130,7 +132,7 @@ func checkLink(child, issuer *x509.Certificate) error {
 	case issuer.KeyUsage&x509.KeyUsageCertSign == 0:
 		return errors.New("its key may not sign certificates (keyCertSign is missing)")
 	}
-	if err := checkKey(issuer.PublicKey); err != nil {
+	if err := cms.CheckKey(issuer.PublicKey); err != nil {
 		return fmt.Errorf("it has an %w", err)
 	}
 	if err := checkExtensions(issuer); err != nil {
@@ -149,7 +151,7 @@ func checkUse(cert *x509.Certificate) error {
 	if cert.KeyUsage != 0 && cert.KeyUsage&signing == 0 {
 		return errors.New("its key usage does not allow signatures")
 	}
-	if err := checkKey(cert.PublicKey); err != nil {
+	if err := cms.CheckKey(cert.PublicKey); err != nil {
 		return fmt.Errorf("it has an %w", err)
 	}
 	return checkExtensions(cert)

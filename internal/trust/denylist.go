@@ -12,6 +12,7 @@ import (
 
 	"inlay/internal/cms"
 	"inlay/internal/hint"
+	"inlay/internal/rooted"
 )
 
 const (
@@ -19,8 +20,6 @@ const (
 	maxDenyList = 8 << 20
 	// maxDenyLine bounds a line of one, in bytes.
 	maxDenyLine = 1024
-	// maxSignature bounds a signature, as internal/cms does.
-	maxSignature = 64 << 10
 
 	denyHeader      = "inlay deny list 1"
 	denySuffix      = ".deny"
@@ -107,7 +106,7 @@ func (l *loader) denyLists() {
 		l.deny(d)
 	}
 	for _, folder := range l.options.DenyFolders {
-		names, err := readNames(l.options.Root, folder)
+		names, err := rooted.ReadNames(l.options.Root, folder, maxNames)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -124,14 +123,14 @@ func (l *loader) denyLists() {
 }
 
 func (l *loader) denyFile(name string) {
-	text, err := readFile(l.options.Root, name, maxDenyList)
+	text, err := rooted.ReadFile(l.options.Root, name, maxDenyList)
 	if err != nil {
-		l.denyFault(shown(name), errors.New(l.whyUnread(name, err)))
+		l.denyFault(shown(name), err)
 		return
 	}
-	signature, err := readFile(l.options.Root, name+signatureSuffix, maxSignature)
+	signature, err := rooted.ReadFile(l.options.Root, name+signatureSuffix, cms.MaxSize)
 	if err != nil {
-		l.denyFault(shown(name), fmt.Errorf("its signature, %s: %s", shown(name+signatureSuffix), l.whyUnread(name+signatureSuffix, err)))
+		l.denyFault(shown(name), fmt.Errorf("its signature, %s: %s", shown(name+signatureSuffix), reason(err)))
 		return
 	}
 	l.deny(DenyFile{shown(name), text, signature})

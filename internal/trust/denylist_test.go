@@ -191,11 +191,12 @@ func FuzzDenyList(f *testing.F) {
 			return
 		}
 		// What was understood says the same when written again.
-		again := denyHead
+		var again strings.Builder
+		again.WriteString(denyHead)
 		for _, d := range denials {
-			again += strings.TrimSpace(hexText(d.Root)+" "+d.Reason) + "\n"
+			again.WriteString(strings.TrimSpace(hexText(d.Root)+" "+d.Reason) + "\n")
 		}
-		second, err := trust.ParseDenyList([]byte(again))
+		second, err := trust.ParseDenyList([]byte(again.String()))
 		if err != nil {
 			t.Fatal(err)
 		}

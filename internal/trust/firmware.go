@@ -11,6 +11,7 @@ import (
 
 	"inlay/internal/efi"
 	"inlay/internal/guid"
+	"inlay/internal/rooted"
 )
 
 // efivars is where Linux shows the firmware's variables.
@@ -34,12 +35,14 @@ func keyVariables() []variable {
 // in; anchors are taken only if nobody but the owner of PK could have written
 // them, and only if dbx, which may take them back, could be read.
 func (l *loader) firmware() {
-	if _, err := readNames(l.options.Root, l.folderOfVariables()); err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			l.problem("firmware", "no variables at %s: no UEFI here, or efivarfs is not mounted", shown(l.folderOfVariables()))
-		} else {
-			l.problem("firmware", "no key of it is used: reading %s: %s", shown(l.folderOfVariables()), reason(err))
-		}
+	names, err := rooted.ReadNames(l.options.Root, l.folderOfVariables(), maxNames)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), err == nil && len(names) == 0:
+		// The kernel makes the folder that efivarfs is to be mounted on.
+		l.problem("firmware", "no variables at %s: no UEFI here, or efivarfs is not mounted", shown(l.folderOfVariables()))
+		return
+	case err != nil:
+		l.problem("firmware", "no key of it is used: reading %s: %s", shown(l.folderOfVariables()), reason(err))
 		return
 	}
 	usable := l.revocations()
@@ -83,7 +86,7 @@ func (l *loader) folderOfVariables() string {
 
 // read reads a variable.
 func (l *loader) read(v variable) (efi.Variable, error) {
-	b, err := readFile(l.options.Root, path.Join(l.folderOfVariables(), efi.FileName(v.name, v.vendor)), efi.MaxSize)
+	b, err := rooted.ReadFile(l.options.Root, path.Join(l.folderOfVariables(), efi.FileName(v.name, v.vendor)), efi.MaxSize)
 	if err != nil {
 		return efi.Variable{}, err
 	}

@@ -50,6 +50,7 @@ func TestFirmware(t *testing.T) {
 		"setup mode":           {vars("SetupMode", "\x01"), none, []string{"firmware: no key of it is used: the firmware is in setup mode"}},
 		"setup mode unset":     {vars("SetupMode", "absent"), none, []string{"reading variable SetupMode: not there"}},
 		"setup mode odd":       {vars("SetupMode", "\x00\x00"), none, []string{"reading variable SetupMode"}},
+		"not mounted":          {vars("SecureBoot", "absent", "SetupMode", "absent", "PK", "absent", "KEK", "absent", "db", "absent", "dbx", "absent"), none, []string{"efivarfs is not mounted"}},
 		"no dbx":               {vars("dbx", "absent"), all, []string{"firmware dbx: not there"}},
 		"no db":                {vars("db", "absent"), all[:2], []string{"firmware db: not used: not there"}},
 		"no PK":                {vars("PK", "absent"), all[1:], []string{"firmware PK: not used: not there"}},

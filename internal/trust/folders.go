@@ -3,11 +3,21 @@ package trust
 import (
 	"errors"
 	"io/fs"
+	"path"
 	"strings"
+
+	"inlay/internal/rooted"
 )
 
-// suffix is what the name of a certificate file ends with, exactly.
-const suffix = ".crt"
+const (
+	// maxFile bounds a certificate file, in bytes: all the web's authorities
+	// together take 220 KiB.
+	maxFile = 1 << 20
+	// maxNames bounds how many names of a folder are read.
+	maxNames = 4096
+	// suffix is what the name of a certificate file ends with, exactly.
+	suffix = ".crt"
+)
 
 func (l *loader) given() {
 	for _, g := range l.options.Given {
@@ -27,22 +37,12 @@ func (l *loader) files() {
 
 // file reads a certificate file.
 func (l *loader) file(name string) {
-	text, err := readFile(l.options.Root, name, maxFile)
+	text, err := rooted.ReadFile(l.options.Root, name, maxFile)
 	if err != nil {
-		l.problem(shown(name), "not used: %s", l.whyUnread(name, err))
+		l.problem(shown(name), "not used: %s", reason(err))
 		return
 	}
 	l.certificates(shown(name), text)
-}
-
-// whyUnread tells a file that is missing from a link to one.
-func (l *loader) whyUnread(name string, err error) string {
-	if errors.Is(err, fs.ErrNotExist) {
-		if _, err := l.options.Root.Readlink(strings.TrimLeft(name, "/")); err == nil {
-			return "a link to what is not there"
-		}
-	}
-	return reason(err)
 }
 
 // certificates makes anchors of what a file holds.
@@ -64,7 +64,7 @@ func (l *loader) certificates(origin string, text []byte) {
 func (l *loader) folders() {
 	seen := make(map[string]bool)
 	for i, folder := range l.options.Folders {
-		names, err := readNames(l.options.Root, folder)
+		names, err := rooted.ReadNames(l.options.Root, folder, maxNames)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -83,7 +83,7 @@ func (l *loader) folders() {
 			}
 			seen[name] = true
 			file := folder + "/" + name
-			if target, err := resolve(l.options.Root, file); err == nil && target == nullDevice {
+			if target, err := rooted.Resolve(l.options.Root, file); err == nil && target == rooted.Null {
 				continue // masked
 			}
 			l.file(file)
@@ -98,3 +98,6 @@ func list(folders []string) string {
 	}
 	return strings.Join(names, ", ")
 }
+
+// shown is a path below the root as people write it.
+func shown(name string) string { return path.Clean("/" + name) }

@@ -200,8 +200,8 @@ func TestKeys(t *testing.T) {
 			id := certify(t, "a", identity{}, identity{key: test.key})
 			set := load(t, trust.Options{Given: given(id.cert)})
 			der, err := cms.Sign([]byte(content), id.cert, id.key)
-			if good := err == nil; good != test.good {
-				t.Errorf("internal/cms: %v", err)
+			if good := err == nil; good != test.good || good != (cms.CheckKey(id.key.Public()) == nil) {
+				t.Errorf("internal/cms: %v, %v", err, cms.CheckKey(id.key.Public()))
 			}
 			if !test.good {
 				checkLines(t, set, "test: CN=a has an ")

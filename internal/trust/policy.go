@@ -88,4 +88,7 @@ type Found struct {
 	FileSystem string // blkid's word for what the data holds; "" = unknown
 	ReadOnly   bool   // the flag in the partition table
 	GrowFS     bool   // likewise
+	// Mixed says that the flags of the hash tree or the signature are others
+	// than those of the data. Then no rule about flags is met.
+	Mixed bool
 }

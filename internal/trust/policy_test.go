@@ -149,17 +149,17 @@ func TestPolicyCheck(t *testing.T) {
 		t.Run(text, func(t *testing.T) {
 			t.Parallel()
 			p := mustPolicy(t, text)
-			passed := ""
+			var passed strings.Builder
 			for _, image := range images {
 				err := p.Check(image.found)
 				if err == nil {
-					passed += image.letter
+					passed.WriteString(image.letter)
 				} else if !strings.HasPrefix(err.Error(), "the policy "+p.String()+": ") {
 					t.Errorf("the error doesn't name the policy: %v", err)
 				}
 			}
-			if passed != c.pass {
-				t.Errorf("passed %q, want %q", passed, c.pass)
+			if passed.String() != c.pass {
+				t.Errorf("passed %q, want %q", passed.String(), c.pass)
 			}
 			if got := p.NeedsSignature(); got != c.needs {
 				t.Errorf("needs a signature: %v, want %v", got, c.needs)

@@ -12,14 +12,23 @@ import (
 // The partitions' presence and flags, and how the data is protected, are held
 // against the rules as systemd's dissector does it (257), with two additions:
 // only a trusted signature passes as one, and the file system is looked at.
-// Encrypted data is never found, so a policy that wants it fits nothing. The
-// flags of the hash tree and the signature are taken to be those of the data.
+// Encrypted data is never found, so a policy that wants it fits nothing. Where
+// the flags of the hash tree and the signature differ from those of the data, no
+// rule about flags is met.
 func (p Policy) Check(f Found) error {
+	_, err := p.Used(f)
+	return err
+}
+
+// Used is Check, and returns what p leaves in use of f: a policy that lets data
+// in unprotected has its hash tree not used at all.
+func (p Policy) Used(f Found) (Found, error) {
 	r := p.asRules()
-	if err := r.check(f); err != nil {
-		return fmt.Errorf("the policy %s: %w", p, err)
+	used, err := r.used(f)
+	if err != nil {
+		return Found{}, fmt.Errorf("the policy %s: %w", p, err)
 	}
-	return nil
+	return used, nil
 }
 
 // NeedsSignature says whether nothing but a trusted signature can pass. It is
@@ -60,13 +69,18 @@ func unsigned(yield func(Found) bool) {
 }
 
 func (r *policyRules) check(f Found) error {
+	_, err := r.used(f)
+	return err
+}
+
+func (r *policyRules) used(f Found) (Found, error) {
 	data := partRoot
 	switch f.Designator {
 	case "root":
 	case "usr":
 		data = partUsr
 	default:
-		return fmt.Errorf("the data is neither root nor usr but %q", f.Designator)
+		return Found{}, fmt.Errorf("the data is neither root nor usr but %q", f.Designator)
 	}
 	if f.Naked {
 		data = partRoot // whatever lies in it
@@ -80,23 +94,29 @@ func (r *policyRules) check(f Found) error {
 		there[data.verity()] = f.Verity
 		there[data.signature()] = f.Signature
 		if err := r.checkPresence(&there, f); err != nil {
-			return err
+			return Found{}, err
 		}
 		f.Verity = there[data.verity()]
 		f.Signature = there[data.signature()]
 		f.Signed = f.Signed && f.Signature
 		if f.Signature && !f.Verity {
-			return fmt.Errorf("the partition %s may not be used, and the signature of its root hash must be", data.verity())
+			return Found{}, fmt.Errorf("the partition %s may not be used, and the signature of its root hash must be", data.verity())
+		}
+	}
+	const flags = readOnlyOn | readOnlyOff | growFSOn | growFSOff
+	for _, p := range []partition{data, data.verity(), data.signature()} {
+		if f.Mixed && there[p] && r.get(p)&flags != flags {
+			return Found{}, fmt.Errorf("the partition %s: it wants certain flags, and those of the partitions differ", p)
 		}
 	}
 	want := r.get(data)
 	if err := checkProtection(want, f); err != nil {
-		return fmt.Errorf("the partition %s: %w", data, err)
+		return Found{}, fmt.Errorf("the partition %s: %w", data, err)
 	}
 	if err := checkFlags(want, f); err != nil {
-		return fmt.Errorf("the partition %s: %w", data, err)
+		return Found{}, fmt.Errorf("the partition %s: %w", data, err)
 	}
-	return checkFileSystem(want, f.FileSystem)
+	return f, checkFileSystem(want, f.FileSystem)
 }
 
 // checkPresence holds the partitions that are there, and those that are not,

@@ -16,6 +16,10 @@ import (
 	"inlay/internal/efi"
 )
 
+// maxRSABits is the size of the largest RSA key that is tried for an issuer's: a
+// hostile one costs time, and no honest one comes near.
+const maxRSABits = 8192
+
 // revocations are what the firmware's dbx says of certificates. Its hashes of PE
 // files are not kept: they say nothing of certificates.
 type revocations struct {
@@ -143,7 +147,7 @@ func (r *revocations) find(cert *x509.Certificate, more []*x509.Certificate) *x5
 func mayHaveIssued(parent, child *x509.Certificate) bool {
 	switch key := parent.PublicKey.(type) {
 	case *rsa.PublicKey:
-		// Go refuses smaller keys without looking; larger ones cost too much.
+		// Go refuses smaller keys without looking.
 		if bits := key.N.BitLen(); bits < 1024 || bits > maxRSABits {
 			return true
 		}

@@ -27,6 +27,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+
+	"inlay/internal/cms"
 )
 
 // Anchor is a certificate whose key's signatures are trusted.
@@ -170,7 +172,7 @@ func (l *loader) know(cert *x509.Certificate) { l.set.dbx.known = append(l.set.d
 func (l *loader) add(cert *x509.Certificate, origin string) {
 	origin = oneLine(origin)
 	a := Anchor{Certificate: cert, Origin: origin}
-	if err := checkKey(cert.PublicKey); err != nil {
+	if err := cms.CheckKey(cert.PublicKey); err != nil {
 		l.problem(origin, "%s has an %v: it cannot be trusted", nameOf(cert), err)
 		return
 	}

@@ -12,9 +12,9 @@ import (
 )
 
 // TestEveryByte changes single bytes all over an image. What anybody acts on
-// must be noticed. What nobody acts on may pass: the gaps between the parts,
-// the boot code and the old geometry in the protective MBR, the UUID in the
-// tree's superblock and the room behind it. In the signature partition names of
+// must be noticed. What nobody acts on may pass: the old geometry in the
+// protective MBR, the UUID in the tree's superblock and the room behind it, and
+// what lies behind the signature. In the signature partition names of
 // keys that a reader must pass over and certificates that count for nothing can
 // be changed, so there the answer has to stay the same.
 func TestEveryByte(t *testing.T) {
@@ -27,8 +27,7 @@ func TestEveryByte(t *testing.T) {
 	}
 	tree := d.Table.Offset(*d.Verity)
 	unread := func(at int64) bool {
-		return at < 450 || at > 450 && at < 454 ||
-			at >= 2*512+128*128 && at < d.Table.Offset(d.Data) ||
+		return at > 446 && at < 450 || at > 450 && at < 454 ||
 			at >= tree+16 && at < tree+32 ||
 			at >= tree+512 && at < tree+4096 ||
 			at >= d.Table.Offset(*d.Signed)+d.Table.Length(*d.Signed) && at < int64(len(good))-gpt.BackupSize(512)
@@ -36,7 +35,11 @@ func TestEveryByte(t *testing.T) {
 	options := verify.Options{Anchors: trusting(t, pair), Workers: 1}
 	same := run(t, good, options)
 	const stride = 29 // coprime to everything that lies in an image
+	gap := func(at int64) bool { return at > 40<<10 && at < d.Table.Offset(d.Data)-4096 }
 	for at := int64(0); at < int64(len(good)); at += stride {
+		if gap(at) && at%97 != 0 {
+			continue // a megabyte of the same
+		}
 		if unread(at) {
 			continue
 		}

@@ -76,14 +76,15 @@ func read(t testing.TB, path string) []byte {
 
 // explain prints the verdict where a test found it wrong.
 func explain(v *verify.Verdict) string {
-	text := string(v.Result)
+	var text strings.Builder
+	text.WriteString(string(v.Result))
 	if v.Refusal != nil {
-		text += " by " + string(v.Refusal.Check) + ": " + v.Refusal.Reason
+		text.WriteString(" by " + string(v.Refusal.Check) + ": " + v.Refusal.Reason)
 	}
 	for _, c := range v.Checks {
-		text += "\n  " + string(c.Check) + " " + string(c.State) + " " + c.Found
+		text.WriteString("\n  " + string(c.Check) + " " + string(c.State) + " " + c.Found)
 	}
-	return text
+	return text.String()
 }
 
 // TestHostile spoils an image in every way that is known, under every policy:

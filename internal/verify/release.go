@@ -74,6 +74,11 @@ func (c *course) openContent() (State, string, error) {
 	if err != nil {
 		return "", "", fmt.Errorf("reading the data: %w", err)
 	}
+	// The look before the tree was checked decided on more than a word.
+	if kind, bytes := content.Probe(data, size); kind != c.volume.fileSystem || bytes != c.volume.fileSystemSize {
+		return "", "", fmt.Errorf("the file system was %s of %d bytes, and is %s of %d: the image changes while it is read",
+			c.volume.fileSystem, c.volume.fileSystemSize, kind, bytes)
+	}
 	c.tree = tree
 	if c.volume.designator == gpt.Usr {
 		c.tree = tree.Under(gpt.Usr)

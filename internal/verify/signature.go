@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 
 	"inlay/internal/cms"
 	"inlay/internal/ddi"
@@ -31,31 +32,36 @@ func (c *course) checkSignature(context.Context) (State, string, error) {
 	if len(c.volume.claims) == 0 {
 		return c.unsigned()
 	}
-	found := ""
+	// All are judged before any counts: systemd would take the one beside the
+	// image first, and what is wrong with one refuses whatever the others say.
+	var worst trust.Judgement
 	for i, cl := range c.volume.claims {
 		j, err := c.judge(cl)
 		if err != nil {
 			return "", "", fmt.Errorf("%s: %w", cl.origin, err)
 		}
-		c.describeSigner(j)
-		if i == 0 || j.Standing != trust.Trusted {
-			// The worst of several counts.
-			c.verdict.Standing = j.Standing
-		}
-		reason := hint.Wrap(errors.New(j.Reason), j.Advice)
-		switch j.Standing {
-		case trust.Trusted:
-			found = j.Reason
-		case trust.Unknown, trust.Expired:
-			if c.options.Policy.NeedsSignature() {
-				return "", "", reason
-			}
-			return Passed, "counts as none: " + j.Reason, nil
-		default:
-			return "", "", reason
+		if i == 0 || gravity(j.Standing) > gravity(worst.Standing) {
+			worst = j
 		}
 	}
-	return Passed, found, nil
+	c.verdict.Standing = worst.Standing
+	c.describeSigner(worst)
+	reason := hint.Wrap(errors.New(worst.Reason), worst.Advice)
+	switch worst.Standing {
+	case trust.Trusted:
+		return Passed, worst.Reason, nil
+	case trust.Unknown, trust.Expired:
+		if !c.options.Policy.NeedsSignature() {
+			return Passed, "counts as none: " + worst.Reason, nil
+		}
+	case trust.Revoked, trust.Bad:
+	}
+	return "", "", reason
+}
+
+// gravity orders standings: of several signatures, the worst counts.
+func gravity(s trust.Standing) int {
+	return slices.Index([]trust.Standing{trust.Trusted, trust.Expired, trust.Unknown, trust.Revoked, trust.Bad}, s)
 }
 
 // unsigned is checkSignature where there is none.
@@ -146,10 +152,12 @@ func (c *course) checkPolicy(context.Context) (State, string, error) {
 		Designator: c.volume.designator, Verity: c.volume.protected,
 		Signature: len(c.volume.claims) > 0, Naked: c.image == nil,
 		Signed:     c.volume.protected && c.verdict.Standing == trust.Trusted && len(c.volume.claims) > 0,
-		FileSystem: c.volume.fileSystem, ReadOnly: c.volume.readOnly, GrowFS: c.volume.growFS,
+		FileSystem: c.volume.fileSystem, ReadOnly: c.volume.readOnly, GrowFS: c.volume.growFS, Mixed: c.volume.mixed,
 	}
-	if err := c.options.Policy.Check(found); err != nil {
+	used, err := c.options.Policy.Used(found)
+	if err != nil {
 		return "", "", err
 	}
+	c.used = used
 	return Passed, fmt.Sprintf("%s, which the policy %q allows", c.protection(), c.options.Policy), nil
 }

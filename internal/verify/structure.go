@@ -1,10 +1,14 @@
 package verify
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"slices"
 	"strings"
+	"syscall"
 
 	"inlay/internal/content"
 	"inlay/internal/ddi"
@@ -38,7 +42,7 @@ func (c *course) checkTable(context.Context) (State, string, error) {
 	case errors.Is(err, gpt.ErrNoTable) && naked != "":
 		v.Form = formNaked
 		c.volume = volume{
-			designator: gpt.Root, data: c.medium, size: s.Size, readOnly: true,
+			designator: gpt.Root, data: io.NewSectionReader(c.medium, 0, s.Size), size: s.Size, readOnly: true,
 			fileSystem: naked, fileSystemSize: nakedSize,
 		}
 		if s.usr() {
@@ -59,8 +63,64 @@ func (c *course) checkTable(context.Context) (State, string, error) {
 	if more := s.Size - image.Table.Size; more > 0 && !s.Device {
 		return "", "", hint.Wrap(fmt.Errorf("%d bytes follow the end of the disk image", more), "fetch or build the image again: something was added to it")
 	}
+	if err := c.checkLayout(image); err != nil {
+		return "", "", err
+	}
 	v.Form, v.Architecture = formDisk, image.Architecture
 	return Passed, c.volumeOf(image), nil
+}
+
+// maxLead is how far into an image the first partition may begin, in bytes: 64
+// times what every tool leaves.
+const maxLead = 64 << 20
+
+// checkLayout refuses what would let another reader see another image in the same
+// file: a file system in the gaps before the first partition, which libblkid
+// would take for the whole, or partitions that no extension has.
+func (c *course) checkLayout(image *ddi.Image) error {
+	for _, gap := range image.Table.Gaps {
+		if gap.Size > maxLead {
+			return fmt.Errorf("the first partition begins behind byte %d: at most %d are accepted", gap.Offset+gap.Size, maxLead)
+		}
+		at, err := firstNonZero(io.NewSectionReader(c.medium, gap.Offset, gap.Size))
+		if err != nil {
+			return err
+		}
+		if at >= 0 {
+			return fmt.Errorf("byte %d lies between the partition table and the first partition and is not zero: another reader could find another image there", gap.Offset+at)
+		}
+	}
+	expected := []gpt.Partition{image.Data}
+	for _, p := range []*gpt.Partition{image.Verity, image.Signed} {
+		if p != nil {
+			expected = append(expected, *p)
+		}
+	}
+	for _, p := range image.Table.Partitions {
+		if !slices.Contains(expected, p) {
+			return hint.Wrap(fmt.Errorf("partition %d, of the type %s, is none that an extension has", p.Number, p.Type), "build an image with one file system, its hash tree and its signature")
+		}
+	}
+	return nil
+}
+
+// firstNonZero returns the offset of the first byte of r that is not zero, -1 if
+// there is none.
+func firstNonZero(r io.Reader) (int64, error) {
+	b, zeros := make([]byte, 64<<10), make([]byte, 64<<10)
+	for at := int64(0); ; {
+		n, err := io.ReadFull(r, b)
+		if !bytes.Equal(b[:n], zeros[:n]) {
+			return at + int64(slices.IndexFunc(b[:n], func(c byte) bool { return c != 0 })), nil
+		}
+		at += int64(n)
+		switch {
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+			return -1, nil
+		case err != nil:
+			return -1, fmt.Errorf("reading byte %d: %w", at, err)
+		}
+	}
 }
 
 // usr says that what lies beside a naked file system calls it a usr partition.
@@ -80,6 +140,8 @@ func (c *course) volumeOf(image *ddi.Image) string {
 		designator: image.Designator, data: section, size: section.Size(),
 		readOnly: image.Data.Attributes&gpt.ReadOnly != 0, growFS: image.Data.Attributes&growFileSystem != 0,
 	}
+	const flags = gpt.ReadOnly | growFileSystem
+	c.volume.mixed = slices.ContainsFunc(image.Table.Partitions, func(p gpt.Partition) bool { return (p.Attributes^image.Data.Attributes)&flags != 0 })
 	c.volume.fileSystem, c.volume.fileSystemSize = content.Probe(section, section.Size())
 	c.verdict.FileSystem = c.volume.fileSystem
 	c.image = image
@@ -101,6 +163,11 @@ func (c *course) volumeOf(image *ddi.Image) string {
 func (c *course) checkSuperblock(context.Context) (State, string, error) {
 	s, vol := c.subject, &c.volume
 	switch {
+	case s.Fault != nil:
+		if _, ok := errors.AsType[syscall.Errno](s.Fault); ok {
+			c.failing.CompareAndSwap(nil, &s.Fault)
+		}
+		return "", "", hint.Default(s.Fault, "mend or remove what lies beside the image")
 	case c.image != nil && s.Tree != nil:
 		return "", "", hint.Wrap(fmt.Errorf("%q is a hash tree for an image without a partition table, and this one has a table", s.Tree.Origin),
 			"remove it: systemd refuses the pair too")

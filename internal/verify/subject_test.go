@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"inlay/internal/cms"
 	"inlay/internal/ddi"
 	"inlay/internal/verify"
 	"inlay/test/hostile"
@@ -61,6 +62,12 @@ func TestBeside(t *testing.T) {
 		"hello.sysext.roothash": hash(im), "hello.sysext.roothash.p7s": im.Signature.PKCS7,
 	}
 	disk := map[string][]byte{"hello.sysext.raw": im.Bytes}
+	stranger := sample.Pair(t, sample.Certificate{Name: "stranger", Serial: 7})
+	strange, err := cms.Sign(ddi.SignedText(im.Root), stranger.Certificate, stranger.Signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	strangers := map[string][]byte{"hello.sysext.raw": read(t, sample.Make(t, sample.Image{Signer: stranger}))}
 	for name, c := range map[string]struct {
 		base   map[string][]byte
 		change map[string][]byte // nil removes
@@ -88,6 +95,14 @@ func TestBeside(t *testing.T) {
 		"a disk image, another's hash": {disk, map[string][]byte{"hello.sysext.roothash": hash(other)}, "any", verify.Refused, verify.CheckRootHash, "differ", ""},
 		"a disk image and a tree":      {disk, map[string][]byte{"hello.sysext.verity": im.Tree()}, "any", verify.Refused, verify.CheckSuperblock, "partition table", ""},
 		"no image":                     {map[string][]byte{"hello.sysext.raw": []byte("hello")}, nil, "any", verify.Refused, verify.CheckTable, "no extension image", ""},
+		"too long a root hash":         {whole, map[string][]byte{"hello.sysext.roothash": make([]byte, 2000)}, "any", verify.Refused, verify.CheckSuperblock, "at most", ""},
+		"a disk image and its own":     {disk, map[string][]byte{"hello.sysext.roothash.p7s": im.Signature.PKCS7}, "signed", verify.Good, "", "", verify.Signed},
+		"a signature that is rubbish":  {disk, map[string][]byte{"hello.sysext.roothash.p7s": []byte("rubbish")}, "any", verify.Refused, verify.CheckSignature, "roothash.p7s", ""},
+		"a stranger's beside ours":     {disk, map[string][]byte{"hello.sysext.roothash.p7s": strange}, "verity", verify.Good, "", "", verify.Verity},
+		"a stranger's, signed":         {disk, map[string][]byte{"hello.sysext.roothash.p7s": strange}, "signed", verify.Refused, verify.CheckSignature, "stranger", ""},
+		"a stranger's and rubbish":     {strangers, map[string][]byte{"hello.sysext.roothash.p7s": []byte("rubbish")}, "any", verify.Refused, verify.CheckSignature, "roothash.p7s", ""},
+		"a stranger's and a broken":    {strangers, map[string][]byte{"hello.sysext.roothash.p7s": other.Signature.PKCS7}, "any", verify.Refused, verify.CheckSignature, "broken", ""},
+		"a disk image, unprotected":    {disk, nil, "root=unprotected", verify.Good, "", "", verify.Unprotected},
 		"an empty file":                {map[string][]byte{"hello.sysext.raw": {}}, nil, "any", verify.Refused, verify.CheckTable, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -230,4 +245,31 @@ func TestDevice(t *testing.T) {
 		t.Fatal(err)
 	}
 	want(t, judge(t, device, verify.Options{Anchors: trusting(t, pair)}), verify.Good, "", "")
+}
+
+// TestLinked: what lies beside the file that a link leads to counts too.
+func TestLinked(t *testing.T) {
+	t.Parallel()
+	pair := sample.Pair(t, sample.Certificate{})
+	o := verify.Options{Anchors: trusting(t, pair)}
+	im := hostile.Open(t, read(t, sample.Make(t, sample.Image{Signer: pair})))
+	path := place(t, "hello.sysext.raw", map[string][]byte{"hello.sysext.raw": im.Bytes})
+	link := filepath.Join(t.TempDir(), "hello.sysext.raw")
+	if err := os.Symlink(path, link); err != nil {
+		t.Fatal(err)
+	}
+	want(t, judge(t, link, o), verify.Good, "", "")
+	im.Root[0] ^= 1
+	if err := os.WriteFile(filepath.Join(filepath.Dir(path), "hello.sysext.roothash"), ddi.SignedText(im.Root), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	want(t, judge(t, link, o), verify.Refused, verify.CheckRootHash, "differ")
+}
+
+// TestNothing: no subject is no verdict.
+func TestNothing(t *testing.T) {
+	t.Parallel()
+	if v, err := verify.Run(t.Context(), new(verify.Subject), verify.Options{}); err == nil || v.Trusted() {
+		t.Errorf("verdict %v, error %v", v, err)
+	}
 }

@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"strings"
@@ -44,9 +45,12 @@ type Options struct {
 	Progress func(done, total int64)
 }
 
-// Run gives the verdict on s. The error is that of ctx alone: whatever else
-// goes wrong is the verdict.
+// Run gives the verdict on s. The error is that of ctx, or that s is empty:
+// whatever else goes wrong is the verdict.
 func Run(ctx context.Context, s *Subject, o Options) (*Verdict, error) {
+	if s.Image == nil && s.Folder == nil {
+		return nil, fmt.Errorf("verifying %q: neither an image nor a folder", s.Path)
+	}
 	if o.Anchors == nil {
 		o.Anchors = new(trust.Set)
 	}
@@ -69,6 +73,9 @@ func Run(ctx context.Context, s *Subject, o Options) (*Verdict, error) {
 
 // Unopened is the verdict on an extension that could not even be opened.
 func Unopened(path string, o Options, err error) *Verdict {
+	if o.Depth == "" {
+		o.Depth = Full
+	}
 	c := &course{options: o, verdict: &Verdict{Path: path, Policy: o.Policy.String(), Depth: o.Depth, Protection: Unprotected}}
 	for _, s := range c.steps() {
 		c.verdict.Checks = append(c.verdict.Checks, Check{Check: s.name, State: Skipped})
@@ -78,6 +85,11 @@ func Unopened(path string, o Options, err error) *Verdict {
 		result = Missing
 	}
 	c.refuse(CheckTable, result, err)
+	if at, ok := errors.AsType[*fs.PathError](err); ok && at.Path == path {
+		// Who reads the verdict knows the path.
+		c.verdict.Refusal.Reason = at.Err.Error()
+		c.verdict.Checks[0].Found = c.verdict.Refusal.Reason
+	}
 	return c.verdict
 }
 
@@ -92,6 +104,7 @@ type course struct {
 
 	image  *ddi.Image // nil if it is no disk image
 	volume volume
+	used   trust.Found   // what the policy leaves in use of it
 	tree   *content.Tree // the files; nil if they cannot be read
 	found  []release     // the release files that fit
 }
@@ -100,6 +113,7 @@ type course struct {
 type volume struct {
 	designator       string
 	readOnly, growFS bool
+	mixed            bool // hash tree or signature have other flags
 	data             io.ReaderAt
 	size             int64 // of the data partition, in bytes
 	hash             io.ReaderAt
@@ -166,17 +180,20 @@ func (c *course) run(ctx context.Context) error {
 	}
 	if v.Refusal == nil {
 		v.Result = Good
+	}
+	if v.Result == Good || v.Result == Incompatible {
 		v.Protection = c.protection()
 	}
 	return nil
 }
 
-// protection is what the checks that passed amount to.
+// protection is what the checks that passed amount to, as far as the policy has
+// it used: under one that takes data without its hash tree, nothing protects it.
 func (c *course) protection() Protection {
 	switch {
-	case !c.volume.protected:
+	case !c.used.Verity:
 		return Unprotected
-	case c.verdict.Standing == trust.Trusted:
+	case c.used.Signed:
 		return Signed
 	default:
 		return Verity
@@ -185,6 +202,7 @@ func (c *course) protection() Protection {
 
 func (c *course) refuse(name Name, result Result, err error) {
 	v := c.verdict
+	err = hint.Default(err, advice(name, result, err))
 	v.Result, v.Err = result, err
 	v.Refusal = &Refusal{Check: name, Reason: strings.ReplaceAll(err.Error(), "\n", "; "), Hints: hint.Of(err)}
 	for i := range v.Checks {

@@ -32,6 +32,8 @@ func want(t *testing.T, v *verify.Verdict, result verify.Result, check verify.Na
 		}
 	case v.Refusal == nil || v.Refusal.Check != check || !strings.Contains(v.Refusal.Reason, reason):
 		t.Fatalf("want it refused by %s with %q, have %s", check, reason, explain(v))
+	case len(v.Refusal.Hints) == 0:
+		t.Errorf("nothing says what to do about %s", explain(v))
 	}
 }
 
@@ -186,6 +188,9 @@ func TestHost(t *testing.T) {
 			t.Parallel()
 			v := run(t, c.image, verify.Options{Anchors: anchors, Host: c.host})
 			want(t, v, c.result, verify.CheckHost, "")
+			if v.Protection != verify.Signed {
+				t.Errorf("protection %q: what the host says takes nothing from it", v.Protection)
+			}
 		})
 	}
 }
@@ -232,4 +237,25 @@ func TestCancelled(t *testing.T) {
 	if !errors.Is(err, context.Canceled) || v.Trusted() {
 		t.Errorf("verdict %v, error %v", v, err)
 	}
+}
+
+// TestMixedFlags: partitions of different flags meet no rule about flags.
+func TestMixedFlags(t *testing.T) {
+	t.Parallel()
+	pair := sample.Pair(t, sample.Certificate{})
+	im := hostile.Open(t, read(t, sample.Make(t, sample.Image{Signer: pair})))
+	mixed := im.Writable(1)
+	o := verify.Options{Anchors: trusting(t, pair)}
+	want(t, run(t, mixed, o), verify.Good, "", "")
+	for text, result := range map[string]verify.Result{
+		"root=signed+read-only-on":            verify.Refused,
+		"root=signed+read-only-off":           verify.Refused,
+		"root=signed":                         verify.Good,
+		"root=signed+read-only-on+growfs-off": verify.Refused,
+	} {
+		o.Policy = policy(t, text)
+		want(t, run(t, mixed, o), result, verify.CheckPolicy, "")
+	}
+	o.Policy = policy(t, "root=signed+read-only-on")
+	want(t, run(t, im.Bytes, o), verify.Good, "", "")
 }

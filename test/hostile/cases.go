@@ -78,6 +78,10 @@ func tableCases() []Case {
 		{"a file system over the table", simple(func(im *Image) []byte {
 			return im.with(func(b []byte) { copy(b, squashfsHead(int64(len(b)))) })
 		}), verify.CheckTable, ""},
+		{"boot code in the MBR", simple(func(im *Image) []byte { return im.flip(3) }), verify.CheckTable, "not zero"},
+		{"a byte in the gap before the data", simple(func(im *Image) []byte { return im.flip(im.data.at - 2000) }), verify.CheckTable, ""},
+		{"a FAT in the gap before the data", simple((*Image).fat), verify.CheckTable, ""},
+		{"one more partition", simple((*Image).onePartitionMore), verify.CheckTable, "none that an extension has"},
 		{"no signature partition", simple(func(im *Image) []byte {
 			return im.entries(func(e []byte) { clear(entry(e, 2)) })
 		}), verify.CheckSignature, "not signed"},
@@ -206,15 +210,17 @@ func signatureCases() []Case {
 		{"bytes after the NUL", func(t testing.TB, s Set) []byte {
 			return s.Image.signed(append(text(t, s.Image), 0, 'x'))
 		}, verify.CheckSignature, ""},
-		{"a partition of more than 4 MiB", func(t testing.TB, s Set) []byte { return s.Image.huge(t) }, verify.CheckSignature, "at most"},
+		{"a bit of the signature's JSON", simple(func(im *Image) []byte { return im.flip(im.sigPlace.at) }), verify.CheckSignature, ""},
+		{"a partition of more than 4 MiB", func(t testing.TB, s Set) []byte { return s.Image.huge(t, 0) }, verify.CheckSignature, "at most"},
+		{"JSON of more than 4 MiB", func(t testing.TB, s Set) []byte { return s.Image.huge(t, 5<<20) }, verify.CheckSignature, "at most"},
 	}
 }
 
 // messageCases sign anew what has to be refused whoever signs.
 func messageCases() []Case {
-	put := func(make func(t testing.TB, s Set) []byte) func(testing.TB, Set) []byte {
+	put := func(message func(t testing.TB, s Set) []byte) func(testing.TB, Set) []byte {
 		return func(t testing.TB, s Set) []byte {
-			return s.Image.resigned(t, func(sig *ddi.Signature) { sig.PKCS7 = make(t, s) })
+			return s.Image.resigned(t, func(sig *ddi.Signature) { sig.PKCS7 = message(t, s) })
 		}
 	}
 	return []Case{
@@ -230,4 +236,35 @@ func messageCases() []Case {
 		{"content inside of the message", put(attached), verify.CheckSignature, ""},
 		{"signed attributes", put(withAttributes), verify.CheckSignature, ""},
 	}
+}
+
+// fat returns the image with the boot sector of a FAT in its MBR, as libblkid
+// knows one by its geometry alone, and files of its own before the data.
+func (im *Image) fat() []byte {
+	return im.with(func(b []byte) {
+		copy(b, "\xeb\x3c\x90MSDOS5.0")
+		binary.LittleEndian.PutUint16(b[11:], 512) // bytes a sector
+		b[13] = 1                                  // sectors a cluster
+		binary.LittleEndian.PutUint16(b[14:], 40)  // before the first FAT
+		b[16] = 1                                  // FATs
+		binary.LittleEndian.PutUint16(b[17:], 16)  // names in the root folder
+		binary.LittleEndian.PutUint16(b[19:], 1800)
+		b[21] = 0xf8
+		binary.LittleEndian.PutUint16(b[22:], 8) // sectors a FAT
+		copy(b[54:], "MSDOS   ")
+	})
+}
+
+// onePartitionMore returns the image with an EFI system partition in the place
+// of the end of its signature partition.
+func (im *Image) onePartitionMore() []byte {
+	return im.entries(func(e []byte) {
+		signature, more := entry(e, 2), entry(e, 3)
+		last := binary.LittleEndian.Uint64(signature[entryLast:])
+		binary.LittleEndian.PutUint64(signature[entryLast:], last-uint64(4096/im.table.SectorSize)) //nolint:gosec // a sector size
+		copy(more, "\x28\x73\x2a\xc1\x1f\xf8\xd2\x11\xba\x4b\x00\xa0\xc9\x3e\xc9\x3b")
+		more[entryGUID] = 0x77
+		binary.LittleEndian.PutUint64(more[entryFirst:], last+1-uint64(4096/im.table.SectorSize)) //nolint:gosec // a sector size
+		binary.LittleEndian.PutUint64(more[entryLast:], last)
+	})
 }

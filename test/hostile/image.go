@@ -126,4 +126,17 @@ func (im *Image) Data() []byte { return im.data.of(im.Bytes) }
 // Tree returns the content of the hash tree's partition.
 func (im *Image) Tree() []byte { return im.tree.of(im.Bytes) }
 
+// Parts takes apart b, a spoiled copy whose partitions lie where the image's do,
+// for witnesses that know no partitions.
+func (im *Image) Parts(b []byte) (data, tree, signature []byte) {
+	return im.data.of(b), im.tree.of(b), im.sigPlace.of(b)
+}
+
 func (s span) of(b []byte) []byte { return b[s.at : s.at+s.size] }
+
+// Writable returns the image without the read-only flag of the partition n,
+// counted from 0.
+func (im *Image) Writable(n int) []byte {
+	const flags, readOnly = 48, 0x10
+	return im.entries(func(e []byte) { entry(e, n)[flags+7] ^= readOnly })
+}

@@ -1,6 +1,7 @@
 package hostile
 
 import (
+	"bytes"
 	"crypto/elliptic"
 	"encoding/asn1"
 	"testing"
@@ -65,8 +66,9 @@ func withAttributes(t testing.TB, s Set) []byte {
 	})
 }
 
-// huge returns the image with a signature partition of more than 4 MiB.
-func (im *Image) huge(t testing.TB) []byte {
+// huge returns the image with a signature partition of more than 4 MiB, in which
+// the signature's text ends with that many spaces.
+func (im *Image) huge(t testing.TB, spaces int) []byte {
 	t.Helper()
 	const more = 5 << 20
 	end := im.sigPlace.at + im.sigPlace.size + more
@@ -76,6 +78,10 @@ func (im *Image) huge(t testing.TB) []byte {
 	table.Size = (end + gpt.BackupSize(table.SectorSize) + 4095) / 4096 * 4096
 	b := make([]byte, table.Size)
 	copy(b, im.Bytes[:im.sigPlace.at+im.sigPlace.size])
+	text := bytes.TrimRight(im.sigPlace.of(b), "\x00")
+	for i := range spaces {
+		b[im.sigPlace.at+int64(len(text)+i)] = ' '
+	}
 	primary, backup, err := table.Encode()
 	if err != nil {
 		t.Fatal(err)

@@ -29,7 +29,7 @@ func floors() map[string]floor {
 		"efi": format, "pe": format, "osrelease": format, "selinux": format, "version": format,
 
 		"extension": domain, "source": domain, "stage": domain, "tree": domain, "keys": domain, "trust": domain,
-		"verify": domain, "content": domain,
+		"verify": domain, "content": domain, "rooted": domain,
 		"store": domain, "fetch": domain, "transfer": domain, "bootstate": domain, "config": domain,
 
 		"build": service, "inspect": service, "sign": service, "diff": service, "node": service, "layer": service, "boot": service,

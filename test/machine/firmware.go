@@ -8,7 +8,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"inlay/internal/efi"
 	"inlay/test/debian"
 )
 
@@ -19,8 +21,8 @@ const (
 	stub              = "/usr/lib/systemd/boot/efi/linuxx64.efi.stub"
 )
 
-// owner is the GUID that signature lists name as their owner; any will do.
-const owner = "6f0ab0f6-14fb-4dcc-b4d1-46c4f0b64f2c"
+// Owner is the GUID that signature lists name as their owner; any will do.
+const Owner = "6f0ab0f6-14fb-4dcc-b4d1-46c4f0b64f2c"
 
 // Firmware is what the board of a Secure Boot machine holds: its variable store
 // and the disk that it boots from. Machines work on copies.
@@ -33,10 +35,13 @@ type Firmware struct {
 type Trust struct {
 	PK, KEK string
 	DB      []string
+	// DBX are the signature lists of dbx; without any there is no dbx.
+	DBX []efi.List
+	// Off switches Secure Boot off, with all keys in their places.
+	Off bool
 }
 
-// Variables returns a variable store of OVMF with trust enrolled and Secure
-// Boot on.
+// Variables returns a variable store of OVMF with trust enrolled.
 func (trust Trust) Variables(t testing.TB) string {
 	t.Helper()
 	work := t.TempDir()
@@ -52,11 +57,28 @@ func (trust Trust) Variables(t testing.TB) string {
 		return inside
 	}
 	arguments := []string{
-		"virt-fw-vars", "--input", firmwareVariables, "--output", "/w/variables.fd", "--secure-boot",
-		"--set-pk", owner, certificate(trust.PK), "--add-kek", owner, certificate(trust.KEK),
+		"virt-fw-vars", "--input", firmwareVariables, "--output", "/w/variables.fd",
+		"--set-pk", Owner, certificate(trust.PK), "--add-kek", Owner, certificate(trust.KEK),
 	}
 	for _, path := range trust.DB {
-		arguments = append(arguments, "--add-db", owner, certificate(path))
+		arguments = append(arguments, "--add-db", Owner, certificate(path))
+	}
+	if len(trust.DBX) > 0 {
+		// The tool wants an update, and does not look at the signature.
+		update := efi.Update{Time: efi.NewStamp(time.Now()), PKCS7: []byte("unsigned")}
+		for _, list := range trust.DBX {
+			update.Data = append(update.Data, list.Marshal()...)
+		}
+		if err := os.WriteFile(filepath.Join(work, "dbx.auth"), update.Marshal(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		arguments = append(arguments, "--set-dbx", "/w/dbx.auth")
+	}
+	if trust.Off {
+		// Without the variable, firmware that has a PK switches it on.
+		arguments = append(arguments, "--set-false", "SecureBootEnable")
+	} else {
+		arguments = append(arguments, "--secure-boot")
 	}
 	debian.Tools(t).Run(t, binds, arguments...)
 	return filepath.Join(work, "variables.fd")

@@ -92,12 +92,14 @@ func Make(t testing.TB, im Image) string {
 // Certificate says what certificate to make for a key. The zero value is an
 // ECDSA P-256 key, signed by itself, valid around now.
 type Certificate struct {
-	Name     string // the common name
-	Key      crypto.Signer
-	Issuer   *keys.Pair // nil: itself
-	CA       bool
-	Serial   int64
-	From, To time.Time
+	Name string // the common name
+	// Organization is left out if empty.
+	Organization string
+	Key          crypto.Signer
+	Issuer       *keys.Pair // nil: itself
+	CA           bool
+	Serial       int64
+	From, To     time.Time
 }
 
 // Pair makes a key and its certificate.
@@ -124,6 +126,9 @@ func Pair(t testing.TB, c Certificate) *keys.Pair {
 	}
 	if c.CA {
 		template.KeyUsage |= x509.KeyUsageCertSign
+	}
+	if c.Organization != "" {
+		template.Subject.Organization = []string{c.Organization}
 	}
 	parent, signer := template, c.Key
 	if c.Issuer != nil {
