@@ -55,7 +55,11 @@ func free(t *testing.T, dir string) uint64 {
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	dir := smallDisk(t, "4M")
-	s := open(nil, dir, nil)
+	var calls []string
+	s := open(nil, dir, func(call, _ string) error {
+		calls = append(calls, call)
+		return nil
+	})
 	defer s.Close()
 	unlock := lock(nil, s)
 	put(nil, s, "k3s_1.sysext.raw", "k3s, first")
@@ -66,8 +70,12 @@ func TestFullDisk(t *testing.T) {
 	old, was := snapshot(t, dir), free(t, dir)
 
 	t.Log("an image of a known size is refused before it starts")
+	calls = nil
 	if _, err := s.Stage(8 << 20); !errors.Is(err, store.ErrNoSpace) {
 		t.Errorf("staging 8 MiB on a disk of 4: %v", err)
+	}
+	if len(calls) > 0 {
+		t.Errorf("before it is refused, it does %v", calls)
 	}
 	t.Log("and so is one for which there is room until another takes it")
 	first, err := s.Stage(2 << 20)

@@ -304,7 +304,14 @@ func TestOpenImage(t *testing.T) {
 	check(t, os.Symlink("k3s_2.sysext.raw", at))
 	if f, err := s.OpenImage(images[0]); err == nil {
 		f.Close()
-		t.Error("an image that was exchanged is opened")
+		t.Error("a link in the place of an image is opened")
+	}
+	check(t, os.Remove(at))
+	check(t, os.WriteFile(at, []byte("k3s, fake!"), 0o644))
+	check(t, os.Chtimes(at, time.Time{}, images[0].ModTime))
+	if f, err := s.OpenImage(images[0]); err == nil {
+		f.Close()
+		t.Error("an image of the same size and time in the place of another is opened")
 	}
 }
 

@@ -27,6 +27,17 @@ func TestOrder(t *testing.T) {
 			if begun < 2 || calls[begun-1] != "sync " || calls[begun+1] != "sync .inlay" || ended >= len(calls) || calls[ended+1] != "sync .inlay" {
 				t.Fatalf("the journal appears or goes without a sync before and after:\n%s", strings.Join(calls, "\n"))
 			}
+			if put := slices.Index(calls, "name 0.new"); put >= 0 {
+				written := slices.Index(calls, "write ")
+				for i := written; i < begun; i++ {
+					if calls[i] == "truncate " {
+						written = i // to the size that it came out with
+					}
+				}
+				if !slices.Contains(calls[written:begun], "sync ") || calls[written+1] != "sync " {
+					t.Errorf("an image gets its name before its content is written through:\n%s", strings.Join(calls, "\n"))
+				}
+			}
 			for i, call := range calls {
 				what, name, _ := strings.Cut(call, " ")
 				if what == "sync" || strings.HasPrefix(name, ".inlay") && !strings.HasPrefix(name, ".inlay/records") || name == "" {
