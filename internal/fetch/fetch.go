@@ -64,7 +64,7 @@ type Download struct {
 	Size     int64  // bytes; -1 if the server doesn't say
 	Source   string // where it comes from, for people and records; without secrets
 	Digest   source.Digest
-	Plain    bool // some of the way is plain HTTP, where anybody may change it
+	Plain    bool // the way begins with plain HTTP, where anybody may change it; it never comes back to it
 
 	text    string // for messages
 	content content

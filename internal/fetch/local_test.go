@@ -75,6 +75,39 @@ func TestFile(t *testing.T) {
 	}
 }
 
+// TestPipeUntouched promises that a pipe is not opened to see that it is one: its
+// writer would take that for its reader.
+func TestPipeUntouched(t *testing.T) {
+	t.Parallel()
+	pipe := filepath.Join(t.TempDir(), "pipe.raw")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	writing := make(chan error, 1)
+	go func() {
+		f, err := os.OpenFile(pipe, os.O_WRONLY, 0)
+		if err == nil {
+			err = f.Close()
+		}
+		writing <- err
+	}()
+	time.Sleep(20 * time.Millisecond) // so that the writer waits, most of the time
+	_, err := fetch.Open(t.Context(), fetch.Request{URI: "file:" + pipe})
+	wantError(t, err, "is not a regular file", "the image's file")
+	select {
+	case err := <-writing:
+		t.Errorf("the writer has found a reader (%v)", err)
+	case <-time.After(50 * time.Millisecond):
+		f, err := os.OpenFile(pipe, os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(<-writing, f.Close()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // memory is a destination that is no file.
 type memory struct {
 	b     []byte
@@ -110,10 +143,16 @@ func TestFileChanges(t *testing.T) {
 			}
 			return os.Rename(path+".new", path)
 		}, ""},
-		"removed":   {os.Remove, ""},
-		"shorter":   {func(path string) error { return os.Truncate(path, size-1) }, "changed while it was read"},
-		"empty":     {func(path string) error { return os.Truncate(path, 0) }, "changed while it was read"},
-		"longer":    {func(path string) error { return os.Truncate(path, size+1) }, "changed while it was read"},
+		"removed": {os.Remove, ""},
+		"shorter": {func(path string) error { return os.Truncate(path, size-1) }, "changed while it was read"},
+		"empty":   {func(path string) error { return os.Truncate(path, 0) }, "changed while it was read"},
+		"longer": {func(path string) error {
+			info, err := os.Stat(path)
+			if err != nil {
+				return err
+			}
+			return errors.Join(os.Truncate(path, size+1), os.Chtimes(path, info.ModTime(), info.ModTime()))
+		}, "changed while it was read"},
 		"rewritten": {func(path string) error { return os.Chtimes(path, time.Now(), time.Now().Add(time.Second)) }, "changed while it was read"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -399,6 +399,9 @@ func TestRegistryCredentials(t *testing.T) {
 	pushArtifact(t, strings.TrimPrefix(open.URL, "http://")+"/x:1", "", emptyConfig, file{media: sysextRaw, title: "x.raw", body: "image"})
 	_, err := download(t, fetch.Request{URI: "oci:" + host + "/x:1"})
 	wantError(t, err, "wants credentials", "--authfile")
+	if errors.Is(err, fetch.ErrNotFound) {
+		t.Errorf("%v passes for ErrNotFound", err)
+	}
 	auth := write(t, "auth.json", `{"auths":{"`+host+`":{"username":"me","password":"s3cret"}}}`)
 	if g, err := download(t, fetch.Request{URI: "oci:" + host + "/x:1", AuthFile: auth}); err != nil || g.body != "image" {
 		t.Errorf("%q, %v", g.body, err)

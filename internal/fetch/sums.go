@@ -53,7 +53,6 @@ func findSum(sums []byte, names ...string) (source.Digest, error) {
 // a star for binary, and the name. A backslash before it all says that the name
 // is escaped.
 func parseSum(line string) (name string, d source.Digest, ok bool) {
-	line = strings.TrimSuffix(line, "\r")
 	line, escaped := strings.CutPrefix(line, `\`)
 	const digits = 64
 	if len(line) < digits+3 || line[digits] != ' ' || line[digits+1] != ' ' && line[digits+1] != '*' {

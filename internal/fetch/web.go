@@ -25,7 +25,7 @@ type web struct {
 
 func (r Request) openHTTP(ctx context.Context, ref Ref, want source.Digest) (*Download, error) {
 	d := &Download{Source: ref.String(), Digest: want, Plain: ref.Scheme == HTTP}
-	w := &web{client: r.client(&d.Plain), host: ref.url.Host, known: ref.url.User != nil}
+	w := &web{client: r.client(), host: ref.url.Host, known: ref.url.User != nil}
 	d.content = w
 	o := w.options(ref.url, r.patience)
 	var sums []byte
@@ -65,7 +65,7 @@ func (d *Download) take(sums []byte, n names, want source.Digest) error {
 	return err
 }
 
-func (r Request) client(plain *bool) *http.Client {
+func (r Request) client() *http.Client {
 	p := r.patience.OrDefault()
 	t := transfer.Transport(transfer.TransportOptions{Stall: p.Stall, Dial: r.dial, Roots: r.roots})
 	// A connection serves one file. Kept alive, one that sent more than it had
@@ -79,7 +79,6 @@ func (r Request) client(plain *bool) *http.Client {
 		if err := check(req, via); err != nil {
 			return transfer.Permanent(err)
 		}
-		*plain = *plain || req.URL.Scheme == string(HTTP)
 		req.Header.Del("Referer") // an address can be a secret
 		return nil
 	}}

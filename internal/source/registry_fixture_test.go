@@ -12,6 +12,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"inlay/internal/source"
 )
 
 // serveRegistry starts an empty registry and returns its host and port. Each
@@ -48,4 +50,15 @@ func parseName(t testing.TB, ref string) name.Reference {
 		t.Fatal(err)
 	}
 	return r
+}
+
+func readBlob(t testing.TB, b *source.Blob) (string, error) {
+	t.Helper()
+	rc, err := b.Open(t.Context())
+	if err != nil {
+		return "", err
+	}
+	defer rc.Close()
+	content, err := io.ReadAll(rc)
+	return string(content), err
 }
