@@ -67,11 +67,16 @@ func newBootState(env *Env) *cobra.Command {
 }
 
 func bootState(folder string) (*bootstate.Report, error) {
-	root, err := os.OpenRoot(folder)
+	root, err := openRoot(folder)
 	if err != nil {
-		return nil, imageError(fmt.Errorf("opening the root: %w", err))
+		return nil, err
 	}
 	defer root.Close()
+	return detect(root)
+}
+
+// detect tells what was booted below root.
+func detect(root *os.Root) (*bootstate.Report, error) {
 	report, err := bootstate.Detect(root)
 	return report, hint.Default(err, "mount /proc there, or look at the file with: ls -l /proc/cmdline")
 }

@@ -75,8 +75,7 @@ func runDownload(c *cobra.Command, env *Env, k extension.Kind, o downloadOptions
 		return env.printJSON(result)
 	}
 	env.warn(result.Warnings)
-	v := result.Verdict
-	fmt.Fprintf(env.Stdout, "%s: %s, %s\n", printable(result.FileName), size(result.Size), v.Protection)
-	fmt.Fprintf(env.Stdout, "%s\n", result.Digest)
+	fmt.Fprintf(env.Stdout, "%s: %s, %s\n", printable(result.FileName), size(result.Size), printable(result.Guard))
+	fmt.Fprintln(env.Stdout, result.Digest)
 	return nil
 }

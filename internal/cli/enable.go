@@ -143,11 +143,7 @@ func (env *Env) printChange(verb string, r *node.Changed) {
 	past := map[string]string{"enable": "enabled", "disable": "disabled", "remove": "removed"}[verb]
 	where := ""
 	if len(r.Profiles) > 0 {
-		var names []string
-		for _, p := range r.Profiles {
-			names = append(names, string(p))
-		}
-		where = " for " + strings.Join(names, ", ")
+		where = " for " + profileNames(r.Profiles, ", ")
 	}
 	switch {
 	case r.DryRun:
@@ -159,9 +155,17 @@ func (env *Env) printChange(verb string, r *node.Changed) {
 		fmt.Fprintf(env.Stdout, "%s: %s%s\n", printable(name), past, where)
 	}
 	if r.Refreshed {
-		fmt.Fprintln(env.Stdout, "the running system has been refreshed")
+		fmt.Fprintln(env.Stdout, "the running system has been merged anew")
 	}
 	for _, note := range r.Notes {
 		fmt.Fprintf(env.Stdout, "note: %s\n", printable(note))
 	}
+}
+
+func profileNames(profiles []store.Profile, separator string) string {
+	var names []string
+	for _, p := range profiles {
+		names = append(names, string(p))
+	}
+	return strings.Join(names, separator)
 }

@@ -75,7 +75,7 @@ func (o *nodeOptions) open(env *Env, k extension.Kind, command string) (n *node.
 			_ = root.Close()
 		}
 	}()
-	state, err := bootstate.Detect(root)
+	state, err := detect(root)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -148,7 +148,7 @@ func nodeError(k extension.Kind, err error) error {
 		return &exitError{err, exitRefused}
 	}
 	if e, ok := errors.AsType[*store.AmbiguousError](err); ok {
-		return notFound(hint.Default(err, "name one of "+strings.Join(e.Names, ", ")+", or pass --all"))
+		return notFound(hint.Default(err, "name one of "+strings.Join(e.Names, ", ")))
 	}
 	if _, ok := errors.AsType[*store.BusyError](err); ok {
 		return &exitError{hint.Default(err, "try again later, or pass --wait 1m"), exitBusy}

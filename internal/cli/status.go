@@ -46,7 +46,7 @@ func newList(env *Env, k extension.Kind) *cobra.Command {
 			return err
 		}
 		defer end()
-		entries, err := n.List(chosen)
+		entries, err := n.List(c.Context(), chosen)
 		if err != nil {
 			return err
 		}
@@ -56,13 +56,21 @@ func newList(env *Env, k extension.Kind) *cobra.Command {
 			}{entries})
 		}
 		if len(entries) == 0 {
-			fmt.Fprintln(env.Stderr, "no extensions")
+			fmt.Fprintln(env.Stderr, emptyText(k, chosen))
 			return nil
 		}
 		env.printEntries(entries, false)
 		return nil
 	}
 	return c
+}
+
+// emptyText says that there is nothing to list, and what to do about it.
+func emptyText(k extension.Kind, p store.Profile) string {
+	if p == "" {
+		return fmt.Sprintf("no extensions in /%s: inlay %s download fetches one", k.Store, k.Name)
+	}
+	return fmt.Sprintf("no extensions are enabled for %s: inlay %s enable --%s NAME does so", p, k.Name, p)
 }
 
 func newStatus(env *Env, k extension.Kind) *cobra.Command {
@@ -93,43 +101,52 @@ func newStatus(env *Env, k extension.Kind) *cobra.Command {
 		if o.json {
 			return env.printJSON(s)
 		}
-		profile := s.Profile
-		if profile == "" {
-			profile = "none"
-		}
-		env.printFacts([]fact{
-			{"profile", profile + " (" + s.State + ")"},
-			{"policy", s.Policy + ": " + s.Because},
-			{"others", strings.Join(s.Others, ", ")},
-		})
-		if len(s.Extensions) > 0 {
-			fmt.Fprintln(env.Stdout)
-			env.printEntries(s.Extensions, true)
-		}
-		for _, p := range s.Problems {
-			env.warn([]string{p.Path + ": " + p.Text})
-		}
+		env.printStatus(k, s)
 		return nil
 	}
 	return c
 }
 
-// printEntries prints a table of extensions.
-func (env *Env) printEntries(entries []node.Entry, live bool) {
+func (env *Env) printStatus(k extension.Kind, s *node.Status) {
+	booted := s.State
+	if s.Profile != "" && s.Profile != s.State {
+		booted += ", with the extensions of " + s.Profile
+	}
+	env.printFacts([]fact{
+		{"booted", booted},
+		{"policy", s.Policy + ", since " + s.Because},
+		{"merged besides", strings.Join(s.Others, ", ")},
+	})
+	fmt.Fprintln(env.Stdout)
+	if len(s.Extensions) > 0 {
+		env.printEntries(s.Extensions, true)
+	} else {
+		fmt.Fprintln(env.Stdout, emptyText(k, ""))
+	}
+	for _, p := range s.Unused {
+		env.warn([]string{p.Origin + ": " + p.Text})
+	}
+	for _, p := range s.Problems {
+		text := "/" + p.Path + ": " + p.Text
+		if p.Advice != "" {
+			text += " (" + p.Advice + ")"
+		}
+		env.warn([]string{text})
+	}
+}
+
+// printEntries prints a table of extensions, with what stops each if asked.
+func (env *Env) printEntries(entries []node.Entry, reasons bool) {
 	w := tabwriter.NewWriter(env.Stdout, 0, 8, 2, ' ', 0)
-	head := []string{"NAME", "VERSION", "SIZE", "PROFILES", "PROTECTION", "SIGNER"}
-	if live {
-		head = append(head, "MERGED", "WHY NOT")
+	head := []string{"NAME", "VERSION", "SIZE", "PROFILES", "MERGED", "PROTECTION"}
+	if reasons {
+		head = append(head, "WHY NOT")
 	}
 	fmt.Fprintln(w, strings.Join(head, "\t"))
 	for _, e := range entries {
-		var profiles []string
-		for _, p := range e.Profiles {
-			profiles = append(profiles, string(p))
-		}
-		row := []string{e.Name, e.Version, size(e.Size), strings.Join(profiles, ","), e.Protection, e.Signer}
-		if live {
-			row = append(row, map[bool]string{true: "yes", false: "no"}[e.Merged], e.Why)
+		row := []string{e.Name, e.Version, size(e.Size), profileNames(e.Profiles, ","), yesNo(e.Merged), e.Guard()}
+		if reasons {
+			row = append(row, e.Why)
 		}
 		for i, cell := range row {
 			if row[i] = printable(cell); cell == "" {
@@ -173,8 +190,7 @@ func newExplain(env *Env, k extension.Kind) *cobra.Command {
 		}
 		fmt.Fprintln(env.Stdout, printable(e.FileName))
 		for _, s := range e.Stages {
-			done := map[bool]string{true: "yes", false: "no"}[s.Done]
-			fmt.Fprintf(env.Stdout, "  %-10s  %-3s  %s\n", s.Stage, done, printable(s.Found))
+			fmt.Fprintf(env.Stdout, "  %-10s  %-3s  %s\n", s.Stage, yesNo(s.Done), printable(s.Found))
 			if s.Stage == e.Stopped {
 				if s.Command != "" {
 					fmt.Fprintf(env.Stdout, "  %-10s  %-3s  %s\n", "", "", "try: "+printable(s.Command))
@@ -220,9 +236,11 @@ func newInfo(env *Env, k extension.Kind) *cobra.Command {
 			{"size", size(i.Size)},
 			{"digest", i.Digest},
 			{"source", i.Source},
-			{"protection", i.Protection},
-			{"signer", i.Signer},
+			{"protection", i.Guard()},
+			{"profiles", profileNames(i.Profiles, ", ")},
 			{"release", strings.Join(i.Release, " ")},
+			{"why not", i.Why},
+			{"files", i.Unread},
 		})
 		fmt.Fprintln(env.Stdout)
 		for _, f := range i.Files {

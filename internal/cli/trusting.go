@@ -63,22 +63,10 @@ func (o *trustOptions) named() bool {
 	return len(o.certificates) > 0 || len(o.folders) > 0 || o.firmware
 }
 
-// open opens the root.
-func (o *trustOptions) open() (*os.Root, error) {
-	root, err := os.OpenRoot(o.root)
-	if err == nil {
-		return root, nil
-	}
-	if info, statErr := os.Stat(o.root); statErr == nil && !info.IsDir() {
-		return nil, usagef("name the folder that a system lies in", "--root %q is no folder", o.root)
-	}
-	return nil, imageError(fmt.Errorf("opening the root: %w", err))
-}
-
 // load collects the anchors. What the command line names must be there; what
 // the machine has may be broken, which is said and adds no trust.
 func (o *trustOptions) load(ctx context.Context, env *Env) (*judge, error) {
-	root, err := o.open()
+	root, err := openRoot(o.root)
 	if err != nil {
 		return nil, err
 	}

@@ -187,7 +187,7 @@ func (o *verifyOptions) host(ctx context.Context, env *Env) (*extension.Host, er
 		}
 		return &host, nil
 	}
-	root, err := o.trust.open()
+	root, err := openRoot(o.trust.root)
 	if err != nil {
 		return nil, err
 	}

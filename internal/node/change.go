@@ -36,61 +36,89 @@ type Changed struct {
 type change struct {
 	// check says why an image may not be changed so; nil if it may.
 	check func(context.Context, store.Image) error
+	// store changes what later boots find, live the links of the run folder.
+	// live comes first: it sees which image a profile's link leads to.
 	store func(*store.Change, []store.Image) error
-	// live changes the links of the run folder, and returns what to tell.
-	live func(*store.Change, []store.Image) (notes []string, err error)
+	live  func(*store.Change, []store.Image) error
+	// acts says whether a change of images concerns the running system.
+	acts bool
+	// notes is what to tell, with Now or without.
+	notes []string
+	// merged says whether the images should be merged after it.
+	merged bool
 }
 
 // Enable makes profiles use images. With Now they are linked and merged at once,
 // if what was booted uses one of the profiles.
 func (n *Node) Enable(ctx context.Context, r ChangeRequest) (*Changed, error) {
-	return n.run(ctx, r, change{
-		check: n.usable,
-		store: func(c *store.Change, images []store.Image) error { return c.Enable(images, r.Profiles) },
-		live: func(c *store.Change, images []store.Image) ([]string, error) {
-			if !slices.ContainsFunc(r.Profiles, n.booted) {
-				return []string{n.notBooted()}, nil
-			}
-			return nil, c.LinkRun(images)
-		},
+	return n.run(ctx, r, func([]store.Image) change {
+		do := change{
+			check:  n.usable,
+			store:  func(c *store.Change, images []store.Image) error { return c.Enable(images, r.Profiles) },
+			live:   (*store.Change).LinkRun,
+			acts:   slices.ContainsFunc(r.Profiles, n.booted),
+			merged: true,
+		}
+		if r.Now && !do.acts {
+			do.notes = []string{n.notBooted()}
+		}
+		return do
 	})
 }
 
 // Disable makes profiles use images no more. With Now they are taken out of the
 // running system, unless another profile of what was booted still uses them.
 func (n *Node) Disable(ctx context.Context, r ChangeRequest) (*Changed, error) {
-	return n.run(ctx, r, change{
-		store: func(c *store.Change, images []store.Image) error { return c.Disable(images, r.Profiles) },
-		live: func(c *store.Change, images []store.Image) ([]string, error) {
-			var notes []string
-			var gone []store.Image
-			for _, im := range images {
-				left := slices.DeleteFunc(slices.Clone(im.Profiles), func(p store.Profile) bool { return slices.Contains(r.Profiles, p) })
-				if i := slices.IndexFunc(left, n.booted); i >= 0 {
-					notes = append(notes, fmt.Sprintf("%s stays merged: it is enabled for %s too", im.Name, left[i]))
-					continue
+	return n.run(ctx, r, func(images []store.Image) change {
+		do := change{
+			acts:  true,
+			store: func(c *store.Change, images []store.Image) error { return c.Disable(images, r.Profiles) },
+		}
+		var gone []store.Image
+		for _, im := range images {
+			left := slices.DeleteFunc(slices.Clone(im.Profiles), func(p store.Profile) bool { return slices.Contains(r.Profiles, p) })
+			switch i := slices.IndexFunc(left, n.booted); {
+			case i >= 0:
+				if r.Now {
+					do.notes = append(do.notes, fmt.Sprintf("%s stays in the running system: it is enabled for %s too", im.Name, left[i]))
 				}
-				gone = append(gone, im)
+				continue
+			case !r.Now && im.Linked:
+				do.notes = append(do.notes, im.Name+" stays in the running system until the next boot; --now takes it out")
 			}
-			return notes, c.UnlinkRun(gone)
-		},
+			gone = append(gone, im)
+		}
+		do.live = func(c *store.Change, _ []store.Image) error { return c.UnlinkRun(gone) }
+		return do
 	})
 }
 
-// Remove takes images out of the store and out of every profile.
+// Remove takes images out of the store and out of every profile. The links in
+// the run folder go in any case: they would lead nowhere.
 func (n *Node) Remove(ctx context.Context, r ChangeRequest) (*Changed, error) {
-	return n.run(ctx, r, change{
-		store: func(c *store.Change, images []store.Image) error { return c.Remove(images) },
-		live:  func(c *store.Change, images []store.Image) ([]string, error) { return nil, c.UnlinkRun(images) },
+	return n.run(ctx, r, func(images []store.Image) change {
+		do := change{acts: true, live: (*store.Change).UnlinkRun}
+		do.store = func(c *store.Change, images []store.Image) error {
+			if err := c.UnlinkRun(images); err != nil {
+				return err
+			}
+			return c.Remove(images)
+		}
+		for _, im := range images {
+			if !r.Now && im.Linked {
+				do.notes = append(do.notes, im.Name+" stays in the running system until that is merged anew; --now does so")
+			}
+		}
+		return do
 	})
 }
 
 // notBooted says why nothing happens now.
 func (n *Node) notBooted() string {
 	if n.State == nil || n.State.Profile == "" {
-		return "nothing is merged now: what was booted has no profile (inlay boot state tells more)"
+		return "nothing was merged: what was booted has no profile (inlay boot state says why)"
 	}
-	return fmt.Sprintf("nothing is merged now: the %s profile is booted", n.State.Profile)
+	return fmt.Sprintf("nothing was merged: the %s profile is booted", n.State.Profile)
 }
 
 // usable says why an image may not be used: an image that boot would refuse is
@@ -103,38 +131,63 @@ func (n *Node) usable(ctx context.Context, im store.Image) error {
 	if err != nil {
 		return err
 	}
-	if v.Result == verify.Refused || v.Result == verify.Unreadable {
-		return &RefusedError{im.FileName, v, v.Err}
+	switch v.Result {
+	case verify.Good, verify.Incompatible:
+		return nil
+	case verify.Refused:
+		return &RefusedError{im.FileName, v, hint.Default(v.Err, fmt.Sprintf("inlay %s explain %s says more", n.Kind.Name, im.Name))}
 	}
-	return nil
+	return v.Err
 }
 
-func (n *Node) run(ctx context.Context, r ChangeRequest, do change) (*Changed, error) {
+func (n *Node) run(ctx context.Context, r ChangeRequest, what func([]store.Image) change) (*Changed, error) {
+	// A name that is not there, or an image that may not be used, should not
+	// make a store, nor wait for whoever uses it.
+	images, do, err := n.plan(ctx, r, what)
+	if err != nil {
+		return nil, err
+	}
+	if r.DryRun {
+		return changedOf(r, images, nil), nil
+	}
 	var result *Changed
-	err := n.locked(ctx, func() error {
-		images, err := n.store.Find(r.Patterns, r.All)
-		if err != nil {
+	err = n.locked(ctx, func() error {
+		if images, do, err = n.plan(ctx, r, what); err != nil {
 			return err
 		}
-		result = &Changed{Profiles: r.Profiles, DryRun: r.DryRun}
-		for _, im := range images {
-			result.Images = append(result.Images, im.FileName)
-			if do.check == nil {
-				continue
-			}
-			if err := do.check(ctx, im); err != nil {
-				return err
-			}
-		}
-		if r.DryRun {
-			return nil
-		}
+		result = changedOf(r, images, do.notes)
 		return n.apply(ctx, r, do, images, result)
 	})
 	if err != nil {
 		return nil, err
 	}
 	return result, nil
+}
+
+// plan finds the images and holds them to what the change asks of each.
+func (n *Node) plan(ctx context.Context, r ChangeRequest, what func([]store.Image) change) ([]store.Image, change, error) {
+	images, err := n.store.Find(r.Patterns, r.All)
+	if err != nil {
+		return nil, change{}, err
+	}
+	do := what(images)
+	for _, im := range images {
+		if do.check == nil {
+			break
+		}
+		if err := do.check(ctx, im); err != nil {
+			return nil, change{}, err
+		}
+	}
+	return images, do, nil
+}
+
+func changedOf(r ChangeRequest, images []store.Image, notes []string) *Changed {
+	result := &Changed{Profiles: r.Profiles, DryRun: r.DryRun, Notes: notes}
+	for _, im := range images {
+		result.Images = append(result.Images, im.FileName)
+	}
+	return result
 }
 
 // apply makes the change, in the running system too if asked; if that fails, all
@@ -144,27 +197,51 @@ func (n *Node) apply(ctx context.Context, r ChangeRequest, do change, images []s
 	if err != nil {
 		return err
 	}
+	now := r.Now && do.acts
+	if now {
+		if err := do.live(c, images); err != nil {
+			return err
+		}
+	}
 	if err := do.store(c, images); err != nil {
 		return err
 	}
-	if r.Now {
-		notes, err := do.live(c, images)
-		if err != nil {
-			return err
-		}
-		result.Notes = append(result.Notes, notes...)
+	if now {
 		if err := n.refresh(ctx); err != nil {
 			return n.putBack(ctx, c, err)
 		}
 		result.Refreshed = true
 	}
 	result.Done = !c.Empty()
-	return c.Keep()
+	if err := c.Keep(); err != nil {
+		return err
+	}
+	if now && do.merged {
+		result.Notes = append(result.Notes, n.passedOver(ctx, images)...)
+	}
+	return nil
+}
+
+// passedOver names the images that a refresh which succeeded did not merge: what
+// does not fit the host, systemd leaves out without a word.
+func (n *Node) passedOver(ctx context.Context, images []store.Image) []string {
+	merged, err := n.Merger.Merged(ctx, n.Kind)
+	if err != nil {
+		return []string{"what is merged now cannot be told: " + err.Error()}
+	}
+	var notes []string
+	for _, im := range images {
+		if !slices.Contains(merged, im.Name) {
+			notes = append(notes, fmt.Sprintf("%s is enabled and was not merged: inlay %s explain %s says why", im.Name, n.Kind.Name, im.Name))
+		}
+	}
+	return notes
 }
 
 // putBack undoes a change that could not be merged.
 func (n *Node) putBack(ctx context.Context, c *store.Change, why error) error {
-	why = hint.Default(fmt.Errorf("merging, so nothing was changed: %w", why), "inlay sysext explain NAME says what stops an extension")
+	why = hint.Default(fmt.Errorf("nothing was changed, since merging failed: %w", why),
+		fmt.Sprintf("inlay %s status says which extension is in the way", n.Kind.Name))
 	if err := c.Undo(); err != nil {
 		return errors.Join(why, fmt.Errorf("putting back what was there: %w", err))
 	}

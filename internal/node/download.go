@@ -35,6 +35,8 @@ type Downloaded struct {
 	Warnings []string `json:"warnings,omitempty"`
 
 	Verdict *verify.Verdict `json:"verdict"`
+	// Guard is Entry's, for people.
+	Guard string `json:"-"`
 }
 
 // RefusedError is an image that may not be let in, or used.
@@ -59,6 +61,11 @@ func (n *Node) Download(ctx context.Context, r DownloadRequest) (*Downloaded, er
 		return nil, err
 	}
 	defer d.Close()
+	// Whether the name will do is known before a byte has come.
+	name, err := n.fileName(d.FileName)
+	if err != nil {
+		return nil, err
+	}
 	staged, err := n.store.Stage(d.Size)
 	if err != nil {
 		return nil, err
@@ -68,10 +75,13 @@ func (n *Node) Download(ctx context.Context, r DownloadRequest) (*Downloaded, er
 	if err != nil {
 		return nil, err
 	}
-	result := &Downloaded{Source: d.Source, Size: got.Size, Digest: string(got.Digest), Policy: n.rule.Policy.String()}
-	if result.FileName, result.Verdict, err = n.letIn(ctx, d.FileName, staged, r); err != nil {
+	result := &Downloaded{FileName: name, Source: d.Source, Size: got.Size, Digest: string(got.Digest), Policy: n.rule.Policy.String()}
+	if result.Verdict, err = n.letIn(ctx, name, staged, r); err != nil {
 		return nil, err
 	}
+	var e Entry
+	e.apply(summarize(result.Verdict))
+	result.Guard = e.Guard()
 	n.warn(result, d.Plain && d.Digest == "")
 	if err := staged.Sync(); err != nil {
 		return nil, err
@@ -79,25 +89,21 @@ func (n *Node) Download(ctx context.Context, r DownloadRequest) (*Downloaded, er
 	return result, n.locked(ctx, func() error { return n.keep(ctx, result, staged, r.AllowUntrusted) })
 }
 
-// letIn settles the name and asks for the verdict.
-func (n *Node) letIn(ctx context.Context, proposed string, staged *store.Staged, r DownloadRequest) (string, *verify.Verdict, error) {
-	name, err := n.fileName(proposed)
-	if err != nil {
-		return "", nil, err
-	}
+// letIn asks for the verdict.
+func (n *Node) letIn(ctx context.Context, name string, staged *store.Staged, r DownloadRequest) (*verify.Verdict, error) {
 	v, err := n.judge(ctx, &verify.Subject{Path: name, Image: staged, Size: staged.Size()}, verify.Full, r.Verifying)
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
 	switch v.Result {
 	case verify.Good, verify.Incompatible:
 		// What the host would not take may be meant for the system that the
 		// next boot brings: a warning.
-		return name, v, nil
+		return v, nil
 	case verify.Refused:
-		return "", nil, &RefusedError{name, v, hint.Default(v.Err, "ask whoever made it; inlay verify shows every check")}
+		return nil, &RefusedError{name, v, hint.Default(v.Err, "ask whoever made it; inlay verify shows every check")}
 	}
-	return "", nil, v.Err
+	return nil, v.Err
 }
 
 // fileName is the name that a downloaded file gets in the store.

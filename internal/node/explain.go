@@ -41,11 +41,8 @@ func (n *Node) Explain(ctx context.Context, pattern string) (*Explanation, error
 	}
 	e := &Explanation{Entry: n.entry(im)}
 	e.Merged = slices.Contains(merged, im.Name)
-	if !im.Missing {
-		if e.Verified, err = n.look(ctx, im); err != nil {
-			return nil, err
-		}
-		e.apply(summarize(e.Verified))
+	if e.Verified, err = n.verdict(ctx, im, &e.Entry); err != nil {
+		return nil, err
 	}
 	e.Stages = n.steps(im, e.Entry)
 	if i := slices.IndexFunc(e.Stages, func(s Stage) bool { return !s.Done }); i >= 0 {
@@ -68,14 +65,14 @@ func (n *Node) steps(im store.Image, e Entry) []Stage {
 	}
 	stages := []Stage{
 		{Stage: "stored", Done: !im.Missing, Found: "/" + strings.TrimPrefix(im.Path, "/")},
-		{Stage: "trusted", Found: e.Protection},
+		{Stage: "trusted", Found: e.Guard()},
 		{Stage: "compatible", Found: "this host takes it"},
 		{Stage: "enabled", Done: n.used(im), Found: "for " + words(im.Profiles)},
 		{Stage: "linked", Done: im.Linked, Found: "in /" + n.Kind.RunFolder},
 		{Stage: "merged", Done: e.Merged, Found: "now"},
 	}
-	if im.Missing {
-		stages[0].Found, stages[0].Command = e.Why, command("remove %s", im.Name)
+	if _, err := n.host(); err != nil {
+		stages[2].Found = "not known: " + err.Error()
 	}
 	switch verify.Result(e.Verdict) {
 	case verify.Good:
@@ -86,19 +83,26 @@ func (n *Node) steps(im store.Image, e Entry) []Stage {
 		stages[1].Found, stages[1].Command = e.Why, "inlay verify /"+im.Path
 		stages[2].Found = "not looked at"
 	}
+	if im.Missing {
+		stages[0].Found, stages[0].Command = e.Why, command("remove %s", im.Name)
+		stages[1].Found, stages[1].Command = "not looked at", ""
+	}
 	if !stages[3].Done {
 		stages[3].Command = command("enable %s --%s --now", im.Name, profile)
-		if len(im.Profiles) == 0 {
+		switch {
+		case len(im.Profiles) == 0:
 			stages[3].Found = "for no profile"
-		} else {
+		case profile == string(store.Common):
+			stages[3].Found += ", and what was booted has no profile"
+		default:
 			stages[3].Found += ", and not for " + profile + ", which is booted"
 		}
 	}
 	if !stages[4].Done {
-		stages[4].Found, stages[4].Command = "not until the next boot", command("enable %s --%s --now", im.Name, profile)
+		stages[4].Found, stages[4].Command = "not before the next boot", command("enable %s --%s --now", im.Name, profile)
 	}
 	if !stages[5].Done {
-		stages[5].Found, stages[5].Command = "not now", n.Kind.Tool+" refresh"
+		stages[5].Found, stages[5].Command = "not since it was linked", command("enable %s --%s --now", im.Name, profile)
 	}
 	return stages
 }
@@ -119,4 +123,20 @@ func words(profiles []store.Profile) string {
 		all = append(all, string(p))
 	}
 	return strings.Join(all, ", ")
+}
+
+// Guard says in a few words what keeps the content from being changed, and who
+// vouches for it.
+func (e Entry) Guard() string {
+	switch {
+	case e.Verdict == string(verify.Refused):
+		return "refused"
+	case e.Signer != "" && e.Anchor != "":
+		return "signed by " + e.Signer
+	case e.Signer != "":
+		return "signed by " + e.Signer + ", whom nobody here knows"
+	case e.Protection == "":
+		return "not known"
+	}
+	return "not signed"
 }

@@ -6,23 +6,27 @@ import (
 	"slices"
 
 	"inlay/internal/store"
+	"inlay/internal/trust"
 	"inlay/internal/verify"
 )
 
 // Entry is one extension of the node.
 type Entry struct {
-	Name         string          `json:"name"`
-	FileName     string          `json:"fileName"`
-	Kind         string          `json:"kind"`
-	Version      string          `json:"version,omitempty"`
-	Path         string          `json:"path"`
-	Size         int64           `json:"size"`
-	Digest       string          `json:"digest,omitempty"`
-	Source       string          `json:"source,omitempty"`
-	Architecture string          `json:"architecture,omitempty"`
-	Protection   string          `json:"protection,omitempty"`
-	Signer       string          `json:"signer,omitempty"`
-	Profiles     []store.Profile `json:"profiles"`
+	Name         string `json:"name"`
+	FileName     string `json:"fileName"`
+	Kind         string `json:"kind"`
+	Version      string `json:"version,omitempty"`
+	Path         string `json:"path"`
+	Size         int64  `json:"size"`
+	Digest       string `json:"digest,omitempty"`
+	Source       string `json:"source,omitempty"`
+	Architecture string `json:"architecture,omitempty"`
+	Protection   string `json:"protection,omitempty"`
+	Signer       string `json:"signer,omitempty"`
+	// Anchor is the trusted certificate that vouches for the signer. Without
+	// one, Signer is a claim that nobody here can check.
+	Anchor   string          `json:"anchor,omitempty"`
+	Profiles []store.Profile `json:"profiles"`
 	// Linked says that it lies in the run folder, Merged that it is merged now.
 	Linked  bool   `json:"linked"`
 	Merged  bool   `json:"merged"`
@@ -43,19 +47,27 @@ type Status struct {
 	// Others are merged and not in the store.
 	Others   []string        `json:"others,omitempty"`
 	Problems []store.Problem `json:"problems,omitempty"`
+	// Unused is what was laid down to be trusted and could not be used.
+	Unused []trust.Problem `json:"unused,omitempty"`
 }
 
 // List returns the extensions of a profile, or all of them for "". No image is
 // read: what is known of them was found out when they were let in.
-func (n *Node) List(p store.Profile) ([]Entry, error) {
+func (n *Node) List(ctx context.Context, p store.Profile) ([]Entry, error) {
 	images, err := n.store.Images()
+	if err != nil {
+		return nil, err
+	}
+	merged, err := n.Merger.Merged(ctx, n.Kind)
 	if err != nil {
 		return nil, err
 	}
 	entries := []Entry{}
 	for _, im := range images {
 		if p == "" || slices.Contains(im.Profiles, p) {
-			entries = append(entries, n.entry(im))
+			e := n.entry(im)
+			e.Merged = slices.Contains(merged, im.Name)
+			entries = append(entries, e)
 		}
 	}
 	return entries, nil
@@ -83,7 +95,8 @@ func (n *Node) entry(im store.Image) Entry {
 }
 
 func (e *Entry) apply(s *store.Summary) {
-	e.Architecture, e.Protection, e.Signer, e.Verdict, e.Why = s.Architecture, s.Protection, s.Signer, s.Result, s.Reason
+	e.Architecture, e.Protection, e.Signer, e.Anchor = s.Architecture, s.Protection, s.Signer, s.Anchor
+	e.Verdict, e.Why = s.Result, s.Reason
 	if e.Version == "" {
 		e.Version = s.Version
 	}
@@ -103,6 +116,9 @@ func (n *Node) Status(ctx context.Context) (*Status, error) {
 		Kind: n.Kind.Name, Policy: n.rule.Policy.String(), Because: n.rule.Because,
 		Extensions: []Entry{}, Problems: n.store.Problems(), Others: slices.Clone(merged),
 	}
+	if n.Anchors != nil {
+		s.Unused = n.Anchors.Problems
+	}
 	if n.State != nil {
 		s.State, s.Profile = string(n.State.State), n.State.Profile
 	}
@@ -110,17 +126,26 @@ func (n *Node) Status(ctx context.Context) (*Status, error) {
 		e := n.entry(im)
 		e.Merged = slices.Contains(merged, im.Name)
 		s.Others = slices.DeleteFunc(s.Others, func(name string) bool { return name == im.Name })
-		if !im.Missing {
-			v, err := n.look(ctx, im)
-			if err != nil {
-				return nil, err
-			}
-			e.apply(summarize(v))
+		if _, err := n.verdict(ctx, im, &e); err != nil {
+			return nil, err
 		}
-		if steps := n.steps(im, e); e.Why == "" && !e.Merged {
-			e.Why = firstStop(steps)
+		if e.Why == "" && !e.Merged {
+			e.Why = firstStop(n.steps(im, e))
 		}
 		s.Extensions = append(s.Extensions, e)
 	}
 	return s, nil
+}
+
+// verdict judges an image that is there, and writes into e what that shows.
+func (n *Node) verdict(ctx context.Context, im store.Image, e *Entry) (*verify.Verdict, error) {
+	if im.Missing {
+		return nil, nil //nolint:nilnil // there is nothing to judge
+	}
+	v, err := n.look(ctx, im)
+	if err != nil {
+		return nil, err
+	}
+	e.apply(summarize(v))
+	return v, nil
 }

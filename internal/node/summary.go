@@ -37,7 +37,9 @@ func (n *Node) look(ctx context.Context, im store.Image) (*verify.Verdict, error
 }
 
 // foreign says that an image has a signature by a key that nobody here knows,
-// which the rule lets in as if it had none.
+// which the rule lets in as if it had none. It counts even if the host would
+// pass over it: systemd looks at signatures first.
 func foreign(v *verify.Verdict) bool {
-	return v.Trusted() && v.Signer != nil && v.Standing != trust.Trusted
+	let := v.Result == verify.Good || v.Result == verify.Incompatible
+	return let && v.Signer != nil && v.Standing != trust.Trusted
 }
