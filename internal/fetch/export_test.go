@@ -13,7 +13,7 @@ import (
 
 // Impatient makes a request give up soon.
 func (r Request) Impatient() Request {
-	r.patience = transfer.Patience{Stall: 300 * time.Millisecond, Tries: 3, Backoff: time.Millisecond}
+	r.patience = transfer.Patience{Stall: time.Second, Tries: 3, Backoff: time.Millisecond}
 	return r
 }
 
