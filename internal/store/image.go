@@ -82,7 +82,7 @@ func (s *Store) OpenImage(image Image) (*os.File, error) {
 	if err == nil {
 		is, err = identify(info)
 	}
-	if err == nil && !is.sameContent(image.identity) {
+	if err == nil && !is.equal(image.identity) {
 		err = errors.New("the file was exchanged meanwhile")
 	}
 	if err != nil {

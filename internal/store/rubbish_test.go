@@ -148,7 +148,9 @@ func TestLockFileGoes(t *testing.T) {
 		locked <- err
 	}()
 	time.Sleep(50 * time.Millisecond) // time to open the file that goes
-	check(t, os.Remove(filepath.Join(dir, storeAt, ".inlay/lock")))
+	at := filepath.Join(dir, storeAt, ".inlay/lock")
+	check(t, os.Remove(at))
+	check(t, os.WriteFile(at, nil, 0o600))
 	unlock()
 	check(t, <-locked)
 	_, err := third.Lock(t.Context(), 0, "third")
