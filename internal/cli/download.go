@@ -6,7 +6,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"inlay/internal/extension"
+	"inlay/internal/fetch"
+	"inlay/internal/hint"
 	"inlay/internal/node"
+	"inlay/internal/source"
 )
 
 type downloadOptions struct {
@@ -56,7 +59,27 @@ func newDownload(env *Env, k extension.Kind) *cobra.Command {
 	return c
 }
 
+// check holds the command line to what a download can be asked for.
+func (o *downloadOptions) check() error {
+	if _, err := fetch.ParseURI(o.request.URI); err != nil {
+		return usage(err)
+	}
+	if o.request.Name != "" {
+		if err := fetch.CheckName(o.request.Name); err != nil {
+			return usage(err)
+		}
+	}
+	if o.request.Digest == "" {
+		return nil
+	}
+	_, err := source.ParseDigest(o.request.Digest)
+	return usage(hint.Default(err, "write sha256: and 64 hexadecimal digits, as sha256sum prints them"))
+}
+
 func runDownload(c *cobra.Command, env *Env, k extension.Kind, o downloadOptions) error {
+	if err := o.check(); err != nil {
+		return err
+	}
 	n, end, err := o.open(env, k, c.CommandPath())
 	if err != nil {
 		return err

@@ -19,8 +19,9 @@ import (
 
 func TestMain(m *testing.M) {
 	testscript.Main(withUmask{m}, map[string]func(){
-		"inlay":      program,
-		"auroraboot": program,
+		"inlay":        program,
+		"auroraboot":   program,
+		"kairos-agent": program,
 		"test-signer": func() {
 			if err := testSigner(os.Stdin, os.Stdout); err != nil {
 				fmt.Fprintln(os.Stderr, err)
@@ -82,16 +83,19 @@ func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
 		"answers":   cmdAnswers,
 		"daemon":    cmdDaemon,
+		"digest":    cmdDigest,
 		"efivars":   cmdEFIVars,
 		"exits":     cmdExits,
 		"imagecat":  cmdImageCat,
 		"interrupt": cmdInterrupt,
 		"jsonkeys":  cmdJSONKeys,
 		"jsonpath":  cmdJSONPath,
+		"lockstore": cmdLockStore,
 		"mkimage":   cmdMakeImage,
 		"mktar":     cmdMakeTar,
 		"registry":  cmdRegistry,
 		"signedby":  cmdSignedBy,
+		"web":       cmdWeb,
 	}
 }
 

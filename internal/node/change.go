@@ -216,10 +216,26 @@ func (n *Node) apply(ctx context.Context, r ChangeRequest, do change, images []s
 	if err := c.Keep(); err != nil {
 		return err
 	}
+	if do.merged {
+		n.remember(ctx, images)
+	}
 	if now && do.merged {
 		result.Notes = append(result.Notes, n.passedOver(ctx, images)...)
 	}
 	return nil
+}
+
+// remember notes what was found out about images that another tool brought, for
+// lists to show. That they go without is no reason to fail.
+func (n *Node) remember(ctx context.Context, images []store.Image) {
+	for _, im := range images {
+		if im.Record != nil {
+			continue
+		}
+		if v, err := n.look(ctx, im); err == nil {
+			_ = n.store.Remember(im, store.Record{Verdict: summarize(v)})
+		}
+	}
 }
 
 // passedOver names the images that a refresh which succeeded did not merge: what

@@ -101,6 +101,9 @@ func (n *Node) letIn(ctx context.Context, name string, staged *store.Staged, r D
 		// next boot brings: a warning.
 		return v, nil
 	case verify.Refused:
+		if v.Refusal.Check == verify.CheckRelease && errors.Is(v.Err, extension.ErrNoRelease) {
+			v.Err = hint.Wrap(v.Err, "give it the right name with --name")
+		}
 		return nil, &RefusedError{name, v, hint.Default(v.Err, "ask whoever made it; inlay verify shows every check")}
 	}
 	return nil, v.Err
@@ -149,8 +152,18 @@ func (n *Node) keep(ctx context.Context, d *Downloaded, staged *store.Staged, al
 	if err != nil {
 		return err
 	}
+	// What systemd calls the same is the same, whatever its file is called:
+	// kairos-agent takes a plain .raw as it comes.
+	name := extension.NameOf(n.Kind, d.FileName)
+	var loose []store.Image
 	for _, old := range images {
-		if old.FileName != d.FileName || old.Missing {
+		if old.Name != name {
+			continue
+		}
+		if old.FileName != d.FileName {
+			loose = append(loose, old)
+		}
+		if old.Missing {
 			continue
 		}
 		d.Replaced = true
@@ -158,12 +171,39 @@ func (n *Node) keep(ctx context.Context, d *Downloaded, staged *store.Staged, al
 			return err
 		}
 	}
-	record := store.Record{Digest: d.Digest, Source: d.Source, Fetched: n.Now().UTC(), Verdict: summarize(d.Verdict)}
-	if err := staged.Commit(d.FileName, record); err != nil {
+	c, err := n.store.Begin()
+	if err != nil {
 		return err
 	}
-	d.Path = n.store.Path() + "/" + d.FileName
-	return nil
+	record := store.Record{Digest: d.Digest, Source: d.Source, Fetched: n.Now().UTC(), Verdict: summarize(d.Verdict)}
+	if err := c.Put(staged, d.FileName, record); err != nil {
+		return err
+	}
+	for _, old := range loose {
+		if err := n.takeOver(c, old, d.FileName); err != nil {
+			return err
+		}
+	}
+	d.Path = "/" + n.store.Path() + "/" + d.FileName
+	return c.Keep()
+}
+
+// takeOver gives the image fileName the links of an old one, which goes.
+func (n *Node) takeOver(c *store.Change, old store.Image, fileName string) error {
+	image := []store.Image{{FileName: fileName, Name: old.Name}}
+	if err := c.Enable(image, old.Profiles); err != nil {
+		return err
+	}
+	if err := c.UnlinkRun([]store.Image{old}); err != nil {
+		return err
+	}
+	if err := c.Remove([]store.Image{old}); err != nil {
+		return err
+	}
+	if !old.Linked {
+		return nil
+	}
+	return c.LinkRun(image)
 }
 
 // checkReplacement refuses to trade a signature for none, or for another's.

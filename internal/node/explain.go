@@ -102,7 +102,7 @@ func (n *Node) steps(im store.Image, e Entry) []Stage {
 		stages[4].Found, stages[4].Command = "not before the next boot", command("enable %s --%s --now", im.Name, profile)
 	}
 	if !stages[5].Done {
-		stages[5].Found, stages[5].Command = "not since it was linked", command("enable %s --%s --now", im.Name, profile)
+		stages[5].Found, stages[5].Command = "the last merge was before it was linked, or left it out", command("enable %s --%s --now", im.Name, profile)
 	}
 	return stages
 }

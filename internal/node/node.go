@@ -61,12 +61,14 @@ type Node struct {
 	rule  Rule
 }
 
-// Open returns the node's extensions; its store need not exist yet.
+// Open returns the node's extensions; its store need not exist yet. What a
+// command that was killed has left half done is undone.
 func Open(o Options) (*Node, error) {
 	s, err := store.Open(o.Root, o.Kind, store.Options{})
 	if err != nil {
 		return nil, err
 	}
+	s.Settle()
 	return &Node{Options: o, store: s, rule: ruleOf(o)}, nil
 }
 
