@@ -61,6 +61,20 @@ func (s *Store) Lock(ctx context.Context, wait time.Duration, command string) (u
 	return s.unlock, nil
 }
 
+// Settle undoes what an interrupted command has left half done, as Lock does,
+// for those who only read: the middle of a change is no state to show, nor to
+// look for names in. Where it cannot be undone now, because somebody is at work,
+// the store may not be written to or its journal is damaged, reading must do with
+// what is there; Problems tells of it.
+func (s *Store) Settle() {
+	if !s.interrupted() {
+		return
+	}
+	if unlock, err := s.Lock(context.Background(), 0, "undoing"); err == nil {
+		_ = unlock() // nothing was changed that could fail to be undone
+	}
+}
+
 // acquire opens the lock file and locks it.
 func (s *Store) acquire(ctx context.Context, wait time.Duration) (*os.File, error) {
 	deadline := time.Now().Add(max(wait, shortestWait))

@@ -77,6 +77,42 @@ func TestStaleLock(t *testing.T) {
 }
 
 // TestUnlockUndoes leaves a change that nobody ended.
+// TestSettle has somebody who only reads undo what was interrupted, and wait for
+// nobody who is at work.
+func TestSettle(t *testing.T) {
+	t.Parallel()
+	op := operations()[0]
+	old, now := beforeAndAfter(t, op)
+	for at := 1; ; at++ {
+		dir := mixedStore(t)
+		calls := 0
+		err := perform(dir, op, dies(at, &calls))
+		s := open(t, dir, nil)
+		s.Settle()
+		if got := snapshot(t, dir); !mapsEqual(got, old) && !mapsEqual(got, now) {
+			equal(t, fmt.Sprintf("dead before change %d", at), old, got)
+		}
+		if err == nil {
+			break
+		}
+	}
+	dir := mixedStore(t)
+	s, other := open(t, dir, nil), open(t, dir, nil)
+	unlock := lock(t, s)
+	_, err := s.Remove(named(t, s, "k3s_1.sysext.raw"))
+	check(t, err)
+	half := snapshot(t, dir)
+	other.Settle()
+	equal(t, "settled while somebody is at work", half, snapshot(t, dir))
+	unlock()
+
+	check(t, os.WriteFile(filepath.Join(dir, storeAt, ".inlay/journal"), []byte("rubbish"), 0o644))
+	other.Settle()
+	if len(named(t, other, "k3s_1.sysext.raw")) != 1 {
+		t.Error("a damaged journal hides images")
+	}
+}
+
 func TestUnlockUndoes(t *testing.T) {
 	t.Parallel()
 	dir := mixedStore(t)
