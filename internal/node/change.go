@@ -125,7 +125,7 @@ func (n *Node) notBooted() string {
 // not enabled in the first place.
 func (n *Node) usable(ctx context.Context, im store.Image) error {
 	if im.Missing {
-		return hint.Wrap(fmt.Errorf("the image of %q is gone: only links to it are left", im.Name), "download it again, or remove it")
+		return hint.Wrap(fmt.Errorf("%q: %w: only links to it are left", im.FileName, store.ErrNotFound), "download it again, or remove it")
 	}
 	v, err := n.look(ctx, im)
 	if err != nil {
@@ -135,7 +135,7 @@ func (n *Node) usable(ctx context.Context, im store.Image) error {
 	case verify.Good, verify.Incompatible:
 		return nil
 	case verify.Refused:
-		return &RefusedError{im.FileName, v, hint.Default(v.Err, fmt.Sprintf("inlay %s explain %s says more", n.Kind.Name, im.Name))}
+		return &RefusedError{im.FileName, v, hint.Default(v.Err, n.command("explain %s", im.Name)+" says more")}
 	}
 	return v.Err
 }
@@ -248,7 +248,7 @@ func (n *Node) passedOver(ctx context.Context, images []store.Image) []string {
 	var notes []string
 	for _, im := range images {
 		if !slices.Contains(merged, im.Name) {
-			notes = append(notes, fmt.Sprintf("%s is enabled and was not merged: inlay %s explain %s says why", im.Name, n.Kind.Name, im.Name))
+			notes = append(notes, fmt.Sprintf("%s is enabled and was not merged: %s says why", im.Name, n.command("explain %s", im.Name)))
 		}
 	}
 	return notes
@@ -257,7 +257,7 @@ func (n *Node) passedOver(ctx context.Context, images []store.Image) []string {
 // putBack undoes a change that could not be merged.
 func (n *Node) putBack(ctx context.Context, c *store.Change, why error) error {
 	why = hint.Default(fmt.Errorf("nothing was changed, since merging failed: %w", why),
-		fmt.Sprintf("inlay %s status says which extension is in the way", n.Kind.Name))
+		n.command("status")+" says which extension is in the way")
 	if err := c.Undo(); err != nil {
 		return errors.Join(why, fmt.Errorf("putting back what was there: %w", err))
 	}

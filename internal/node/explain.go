@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -56,9 +57,6 @@ func (n *Node) Explain(ctx context.Context, pattern string) (*Explanation, error
 
 // steps are the stages of an extension whose entry is complete.
 func (n *Node) steps(im store.Image, e Entry) []Stage {
-	command := func(format string, args ...any) string {
-		return fmt.Sprintf("inlay %s ", n.Kind.Name) + fmt.Sprintf(format, args...)
-	}
 	profile := "common"
 	if n.State != nil && n.State.Profile != "" {
 		profile = n.State.Profile
@@ -80,15 +78,15 @@ func (n *Node) steps(im store.Image, e Entry) []Stage {
 	case verify.Incompatible:
 		stages[1].Done, stages[2].Found = true, e.Why
 	default:
-		stages[1].Found, stages[1].Command = e.Why, "inlay verify /"+im.Path
+		stages[1].Found, stages[1].Command = e.Why, "inlay verify "+filepath.Join(n.Root.Name(), im.Path)+n.rootFlag()
 		stages[2].Found = "not looked at"
 	}
 	if im.Missing {
-		stages[0].Found, stages[0].Command = e.Why, command("remove %s", im.Name)
+		stages[0].Found, stages[0].Command = e.Why, n.command("remove %s", im.Name)
 		stages[1].Found, stages[1].Command = "not looked at", ""
 	}
 	if !stages[3].Done {
-		stages[3].Command = command("enable %s --%s --now", im.Name, profile)
+		stages[3].Command = n.command("enable %s --%s --now", im.Name, profile)
 		switch {
 		case len(im.Profiles) == 0:
 			stages[3].Found = "for no profile"
@@ -99,10 +97,10 @@ func (n *Node) steps(im store.Image, e Entry) []Stage {
 		}
 	}
 	if !stages[4].Done {
-		stages[4].Found, stages[4].Command = "not before the next boot", command("enable %s --%s --now", im.Name, profile)
+		stages[4].Found, stages[4].Command = "not before the next boot", n.command("enable %s --%s --now", im.Name, profile)
 	}
 	if !stages[5].Done {
-		stages[5].Found, stages[5].Command = "the last merge was before it was linked, or left it out", command("enable %s --%s --now", im.Name, profile)
+		stages[5].Found, stages[5].Command = "the last merge was before it was linked, or left it out", n.command("enable %s --%s --now", im.Name, profile)
 	}
 	return stages
 }
@@ -139,4 +137,18 @@ func (e Entry) Guard() string {
 		return "not known"
 	}
 	return "not signed"
+}
+
+// command is a command line of this node's for people to type.
+func (n *Node) command(format string, args ...any) string {
+	return "inlay " + n.Kind.Name + " " + fmt.Sprintf(format, args...) + n.rootFlag()
+}
+
+// rootFlag is the flag that names this node; none is needed for the running
+// system.
+func (n *Node) rootFlag() string {
+	if name := n.Root.Name(); name != "/" {
+		return " --root " + name
+	}
+	return ""
 }
