@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -69,4 +70,27 @@ func reversed(all []string) []string {
 	all = slices.Clone(all)
 	slices.Reverse(all)
 	return all
+}
+
+// TestNewFoldersLast writes the name of each folder through that it makes.
+func TestNewFoldersLast(t *testing.T) {
+	t.Parallel()
+	var calls []string
+	s := open(t, t.TempDir(), func(call, name string) error {
+		calls = append(calls, call+" "+name)
+		return nil
+	})
+	lock(t, s)()
+	made := 0
+	for i, call := range calls {
+		if name, ok := strings.CutPrefix(call, "mkdir "); ok {
+			made++
+			if want := "sync " + path.Dir(name); calls[i+1] != want {
+				t.Errorf("%q is followed by %q, not by %q", call, calls[i+1], want)
+			}
+		}
+	}
+	if made != 8 {
+		t.Errorf("%d folders were made: %q", made, calls)
+	}
 }

@@ -158,3 +158,26 @@ func TestLockFileGoes(t *testing.T) {
 		t.Errorf("two hold the lock: %v", err)
 	}
 }
+
+// TestOwnFoldersAreFolders has a link where inlay clears up: what it leads to
+// must not be cleared.
+func TestOwnFoldersAreFolders(t *testing.T) {
+	t.Parallel()
+	for at, target := range map[string]string{".inlay/aside": "..", ".inlay/staging": "..", ".inlay/records": "../active", ".inlay": "active"} {
+		t.Run(at, func(t *testing.T) {
+			t.Parallel()
+			dir := agentStore(t)
+			check(t, os.MkdirAll(filepath.Join(dir, storeAt, filepath.Dir(at)), 0o755))
+			check(t, os.Symlink(target, filepath.Join(dir, storeAt, at)))
+			old := snapshot(t, dir)
+			if _, err := open(t, dir, nil).Lock(t.Context(), 0, ""); err == nil || !strings.Contains(err.Error(), "not a folder") {
+				t.Errorf("locked, or: %v", err)
+			}
+			for name, what := range old {
+				if got := snapshot(t, dir)[name]; got != what {
+					t.Errorf("%s is %q, want %q", name, got, what)
+				}
+			}
+		})
+	}
+}
