@@ -69,23 +69,29 @@ func (c call) must(t *testing.T, args ...string) string {
 	return stdout
 }
 
-// listed is what a list shows of each image that a command can change: what
-// it is called, the digest that it was let in with, and where it is used.
-func (c call) listed(t *testing.T) []string {
+// entry is one extension as a list shows it.
+type entry struct {
+	Name, FileName, Digest, Why string
+	Profiles                    []string
+	Linked                      bool
+}
+
+func (c call) entries(t *testing.T) []entry {
 	t.Helper()
-	var list struct {
-		Extensions []struct {
-			FileName, Digest, Why string
-			Profiles              []string
-			Linked                bool
-		}
-	}
+	var list struct{ Extensions []entry }
 	text := c.must(t, "list", "--json")
 	if err := json.Unmarshal([]byte(text), &list); err != nil {
 		t.Fatalf("reading the list: %v\n%s", err, text)
 	}
+	return list.Extensions
+}
+
+// listed is what a list shows of each image that a command can change: what
+// it is called, the digest that it was let in with, and where it is used.
+func (c call) listed(t *testing.T) []string {
+	t.Helper()
 	all := []string{}
-	for _, e := range list.Extensions {
+	for _, e := range c.entries(t) {
 		all = append(all, fmt.Sprintf("%s %s %v linked %t %s", e.FileName, e.Digest, e.Profiles, e.Linked, e.Why))
 	}
 	return all
