@@ -39,10 +39,10 @@ func TestBusy(t *testing.T) {
 		t.Errorf("the context ends, and the error is %v", err)
 	}
 	time.AfterFunc(50*time.Millisecond, func() { check(nil, unlock()) })
-	unlock, err = second.Lock(t.Context(), time.Minute, "")
+	again, err := second.Lock(t.Context(), time.Minute, "")
 	check(t, err)
-	check(t, unlock())
-	check(t, unlock())
+	check(t, again())
+	check(t, again())
 	if text, err := os.ReadFile(filepath.Join(dir, storeAt, ".inlay/lock")); err != nil || len(text) > 0 {
 		t.Errorf("the free lock says %q: %v", text, err)
 	}
