@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -53,10 +54,22 @@ func parseCloud(c *Config, name string, text []byte) (bool, error) {
 // and install.policy, or nil if there are none of those.
 func (d *document) ours() ([]string, error) {
 	s := scan{kept: make([]string, len(d.lines)), child: -1}
+	var l lines
 	for i, line := range d.lines {
-		s.line(i, line)
+		as := l.next(line)
+		before := s.keep
+		if l.lost && s.lost == 0 {
+			s.lost = i + 1
+		}
+		s.line(i, line, as)
+		// Some parsers take odd lines for more of the value above.
+		if s.lost == i+1 && !s.keep && (before || s.inside && s.found) {
+			s.doubtText(i)
+		}
 	}
 	switch {
+	case s.unclear > 0:
+		return nil, d.atPlace(s.unclear, 1, hint.Wrap(errors.New("install.trust or install.policy may be meant here, and cannot be told"), s.cause()))
 	case s.odd > 0 && slices.ContainsFunc(s.doubtful(d.lines), mentionsOurs):
 		return nil, d.atPlace(s.odd, 1, hint.Wrap(errors.New("install.trust or install.policy may be meant here, and cannot be told"),
 			"write install: on a line of its own, and trust: and policy: indented below it by spaces, without braces, aliases or merge keys"))
@@ -71,8 +84,8 @@ func (d *document) ours() ([]string, error) {
 }
 
 // scan finds our lines in a cloud-config by keys at the beginning of lines and
-// by indentation alone: whatever stands deeper belongs to the key above it,
-// also in blocks of text. Where that cannot tell, it says so.
+// by indentation: whatever stands deeper belongs to the key above it. Where that
+// cannot tell, or the line may be text of somebody else's, it says so.
 type scan struct {
 	kept                []string
 	inside, keep, found bool
@@ -84,12 +97,40 @@ type scan struct {
 	inOdd               bool  // what follows belongs to such a line
 	entry               []int // the lines that may hide our keys, from 0
 	everywhere          bool  // or they may be in any other
+	unclear             int   // the first line that looks like ours and may be text, from 1; 0 = none
+	lost                int   // the line from which nothing can be told, from 1; 0 = none
+	culprit             int   // the line that makes it unclear, from 1
+	opened              int   // the last line that opened quotes or brackets, from 1
+	heading             bool  // the words of install have been seen within them
 }
 
-func (s *scan) line(i int, text string) {
+// cause says what to do about an unclear line.
+func (s *scan) cause() string {
+	return fmt.Sprintf("put install: above line %d, whose quotes or brackets may swallow it, or close those in the same line", s.culprit)
+}
+
+func (s *scan) line(i int, text string, as standing) {
 	body := strings.TrimLeft(text, " ")
 	indent := len(text) - len(body)
 	trimmed := strings.TrimSpace(body)
+	if as == prose || as == enclosed {
+		if s.inOdd {
+			s.entry = append(s.entry, i)
+		}
+	}
+	switch as {
+	case prose:
+		if s.keep {
+			s.kept[i] = text
+		}
+		return
+	case enclosed:
+		s.enclosed(i, indent, text)
+		return
+	case structure:
+		s.opened, s.heading = i+1, false
+	case lost:
+	}
 	if trimmed == "" || trimmed[0] == '#' {
 		// Within what is ours it may belong to a block of text.
 		if s.keep && indent > s.child {
@@ -116,12 +157,39 @@ func (s *scan) line(i int, text string) {
 		key, _ := splitKey(body)
 		s.keep = indent == s.child && (key == "trust" || key == "policy")
 		s.found = s.found || s.keep
+		if s.keep && as == lost {
+			s.doubtText(i)
+		}
 		if key == "<<" {
 			s.doubt(i, true)
 		}
 	}
 	if s.keep {
 		s.kept[i] = text
+	}
+}
+
+// enclosed takes a line that begins within quotes or brackets.
+func (s *scan) enclosed(i, indent int, text string) {
+	if s.keep && (indent > s.child || strings.TrimSpace(text) == "") {
+		s.kept[i] = text
+		return
+	}
+	key, _ := splitKey(text[indent:])
+	s.heading = s.heading || key == "install"
+	if s.keep || (s.inside || s.heading) && mentionsOurs(text) {
+		s.doubtText(i)
+	}
+}
+
+// doubtText notes that a line looks like ours, and may be text.
+func (s *scan) doubtText(i int) {
+	if s.unclear > 0 {
+		return
+	}
+	s.unclear, s.culprit = i+1, s.opened
+	if s.lost > 0 {
+		s.culprit = s.lost
 	}
 }
 
@@ -196,7 +264,7 @@ func mentionsOurs(line string) bool {
 // colon but a comment.
 func splitKey(body string) (key, rest string) {
 	key, rest, found := strings.Cut(body, ":")
-	if !found {
+	if !found || rest != "" && rest[0] != ' ' && rest[0] != '\t' {
 		return "", ""
 	}
 	key, rest = strings.TrimRight(key, " "), strings.TrimSpace(rest)
