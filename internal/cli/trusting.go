@@ -91,8 +91,10 @@ func (o *trustOptions) load(ctx context.Context, env *Env) (*judge, error) {
 	if err != nil {
 		return nil, err
 	}
+	var problems []trust.Problem
 	if o.named() {
 		t.Folders = c.Trust.Folders // without systemd's
+		problems = o.revocations(root, &t)
 	}
 	t.Firmware = t.Firmware || o.firmware
 	t.VendorCAs = t.VendorCAs || o.vendorCAs
@@ -116,6 +118,7 @@ func (o *trustOptions) load(ctx context.Context, env *Env) (*judge, error) {
 	if j.anchors, err = trust.Load(t); err != nil {
 		return nil, usage(err)
 	}
+	j.anchors.Problems = append(j.anchors.Problems, problems...)
 	for _, name := range o.folders {
 		if !o.certificateIn(root, name) {
 			j.anchors.Problems = append(j.anchors.Problems, trust.Problem{Origin: name, Text: "no *.crt file is in it: nobody is trusted by it"})
@@ -133,6 +136,23 @@ func (o *trustOptions) certificateIn(root *os.Root, name string) bool {
 	}
 	entries, err := fs.ReadDir(root.FS(), filepath.ToSlash(below))
 	return err != nil || slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return strings.HasSuffix(e.Name(), ".crt") })
+}
+
+// revocations gives t the deny lists of the machine, and those who may sign them,
+// where the command line names whom to trust: what was taken back stays so,
+// whoever's signature is asked about.
+func (o *trustOptions) revocations(root *os.Root, t *trust.Options) []trust.Problem {
+	t.DenyAnchors.Folders = trust.DefaultFolders()
+	c, err := config.Load(root, config.Options{Default: true})
+	if err == nil {
+		var machine trust.Options
+		if machine, err = c.TrustOptions(root); err == nil {
+			t.DenyAnchors = machine.Places()
+			t.DenyLists = append(t.DenyLists, machine.DenyLists...)
+			return nil
+		}
+	}
+	return []trust.Problem{{Origin: "configuration", Text: "its deny lists are not known: " + err.Error()}}
 }
 
 // configuration reads the files that --config names or, unless the command line
