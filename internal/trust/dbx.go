@@ -39,7 +39,7 @@ func (l *loader) revocations() {
 		missing := errors.Is(l.absent, errNoUEFI) || errors.Is(l.absent, errNotMounted)
 		switch {
 		case asked && errors.Is(l.absent, errNoUEFI):
-			l.problem("firmware", "no key of it is used: %v", l.absent)
+			l.problem("firmware", "%v: no key of it is used", l.absent)
 		case asked:
 			l.blindness(l.absent, "mount efivarfs there")
 		case !missing:
