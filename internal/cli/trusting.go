@@ -83,7 +83,7 @@ func (o *trustOptions) load(ctx context.Context, env *Env) (*judge, error) {
 		return nil, err
 	}
 	defer root.Close()
-	c, err := o.configuration(root)
+	c, err := o.configuration(env, root)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +94,7 @@ func (o *trustOptions) load(ctx context.Context, env *Env) (*judge, error) {
 	var problems []trust.Problem
 	if o.named() {
 		t.Folders = c.Trust.Folders // without systemd's
-		problems = o.revocations(root, &t)
+		problems = o.revocations(env, root, &t)
 	}
 	t.Firmware = t.Firmware || o.firmware
 	t.VendorCAs = t.VendorCAs || o.vendorCAs
@@ -141,9 +141,9 @@ func (o *trustOptions) certificateIn(root *os.Root, name string) bool {
 // revocations gives t the deny lists of the machine, and those who may sign them,
 // where the command line names whom to trust: what was taken back stays so,
 // whoever's signature is asked about.
-func (o *trustOptions) revocations(root *os.Root, t *trust.Options) []trust.Problem {
+func (o *trustOptions) revocations(env *Env, root *os.Root, t *trust.Options) []trust.Problem {
 	t.DenyAnchors.Folders = trust.DefaultFolders()
-	c, err := config.Load(root, config.Options{Default: true})
+	c, err := config.Load(root, config.Options{Default: true, User: env.User})
 	if err == nil {
 		var machine trust.Options
 		if machine, err = c.TrustOptions(root); err == nil {
@@ -157,7 +157,7 @@ func (o *trustOptions) revocations(root *os.Root, t *trust.Options) []trust.Prob
 
 // configuration reads the files that --config names or, unless the command line
 // names anchors of its own, those of the machine.
-func (o *trustOptions) configuration(root *os.Root) (*config.Config, error) {
+func (o *trustOptions) configuration(env *Env, root *os.Root) (*config.Config, error) {
 	var files []string
 	for _, name := range o.configs {
 		below, err := o.below(name)
@@ -169,7 +169,7 @@ func (o *trustOptions) configuration(root *os.Root) (*config.Config, error) {
 		}
 		files = append(files, below)
 	}
-	return config.Load(root, config.Options{Files: files, Default: len(files) == 0 && !o.named()})
+	return config.Load(root, config.Options{User: env.User, Files: files, Default: len(files) == 0 && !o.named()})
 }
 
 // add puts what the command line names into t.
