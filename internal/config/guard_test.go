@@ -49,7 +49,7 @@ func TestLoadGuards(t *testing.T) {
 		"half way":                        {file: "srv/x.yaml", links: map[string]string{main: "../../tmp/x.yaml", "tmp/x.yaml": "/srv/x.yaml"}, modes: modes{"tmp": 0o777}, user: me, want: `anybody may write to the folder "/tmp"`},
 		"a group":                         {file: main, modes: modes{"etc/inlay": 0o775}, owners: map[string][2]int{"etc/inlay": {-1, other}}, user: me, want: `may write to the folder "/etc/inlay"`, hint: "chmod g-w "},
 		"a group, the file":               {file: main, modes: modes{main: 0o664}, owners: map[string][2]int{main: {-1, other}}, user: me, want: "may write to it", hint: "chmod g-w "},
-		"root's group":                    {file: main, modes: modes{main: 0o664, "etc/inlay": 0o775}, owners: map[string][2]int{main: {-1, 0}, "etc/inlay": {-1, 0}}, user: me},
+		"root's group":                    {file: main, modes: modes{main: 0o664, "etc/inlay": 0o775}, owners: map[string][2]int{main: {-1, 0}, "etc/inlay": {-1, 0}}, user: other},
 		"a group of the user's":           {file: main, modes: modes{main: 0o664}, owners: map[string][2]int{main: {other, other}}, user: other},
 		"the user's":                      {file: main, owners: map[string][2]int{main: {other, -1}, "etc": {other, -1}}, user: other},
 		"somebody else's":                 {file: main, owners: map[string][2]int{main: {other, -1}}, user: me, want: "it belongs to user ", hint: "chown root "},
