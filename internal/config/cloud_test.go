@@ -150,7 +150,8 @@ func TestCloudConfigRefuses(t *testing.T) {
 		"tabs below":            {"install:\n  trust:\n  \tfirmware: true\n", "4:", "not YAML", ""},
 		"tabs beside":           {"install:\n  device: auto\n  \tpolicy: signed\n", "4:1", "cannot be told", ""},
 		"not UTF-8":             {"install:\n  policy: \xff\n", "3:1", "not UTF-8", ""},
-		"policy is a list":      {"install:\n  policy:\n  - signed\n", "3:", "there is no value", ""},
+		"policy is a list":      {"install:\n  policy:\n  - signed\n", "4:", "a text is wanted", ""},
+		"trust is a list":       {"install:\n  trust:\n  - firmware: true\n", "4:", "trust wants keys", ""},
 		"too large":             {strings.Repeat("# x\n", 2<<20), "1:1", "are the limit", ""},
 		"ours too large":        {"install:\n  trust:\n" + strings.Repeat("    # a comment\n", 20000), "1:1", "are the limit", ""},
 	}

@@ -59,7 +59,7 @@ func FuzzCloudConfig(f *testing.F) {
 		"install:\n  trust:\n    firmware: true\n  policy: \"si\n    gned\"\n", "x: {a: 'b', \"c\": [d, don't]}\n" + ours, "? |\n x\n: y\n" + ours,
 		"x: a\n  \"b\ny: \"\n" + ours + "\"\n", "x:\n  - a: 'b'\n    c: |1\n     d\n- e: >\n" + ours, "x: *a # b\n" + ours,
 		// Where goccy/go-yaml takes what is no YAML.
-		"install:\n  trust: \n  0", "x: !0\n" + ours, "install:\n  *\n  policy: any", "-\n" + ours,
+		"install:\n  trust: \n  0", "x: !0\n" + ours, "install:\n  *\n  policy: any", "-\n" + ours, "- # x\n" + ours, "install:\n  trust:\n  -",
 	} {
 		f.Add([]byte(seed))
 	}

@@ -124,7 +124,7 @@ func (l *lines) entry(column int, body string) standing {
 		body = rest
 	}
 	bare := strings.TrimRight(properties(body), " \t")
-	if ends(bare) {
+	if ends(" " + bare) {
 		l.state, l.parent, l.lost = marked, parent, !dashed
 		return structure
 	}

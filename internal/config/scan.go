@@ -77,7 +77,8 @@ func (s *scan) line(i int, text string, as standing) {
 		s.doubt(i, false)
 	} else if indent <= s.child && body[0] != '\t' { // what the parser says of tabs is clear enough
 		key, _ := splitKey(body)
-		s.keep = indent == s.child && (key == "trust" || key == "policy")
+		list := s.keep && (body == "-" || strings.HasPrefix(body, "- ")) // of the key above
+		s.keep = indent == s.child && (list || key == "trust" || key == "policy")
 		s.found = s.found || s.keep
 		if s.keep && as == lost {
 			s.doubtText(i)
