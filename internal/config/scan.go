@@ -73,22 +73,28 @@ func (s *scan) line(i int, text string, as standing) {
 	if s.child < 0 {
 		s.child = indent
 	}
-	if body[0] == '\t' && !s.keep {
+	switch {
+	case body[0] == '\t' && !s.keep:
 		s.doubt(i, false)
-	} else if indent <= s.child && body[0] != '\t' { // what the parser says of tabs is clear enough
-		key, _ := splitKey(body)
-		list := s.keep && (body == "-" || strings.HasPrefix(body, "- ")) // of the key above
-		s.keep = indent == s.child && (list || key == "trust" || key == "policy")
-		s.found = s.found || s.keep
-		if s.keep && as == lost {
-			s.doubtText(i)
-		}
-		if key == "<<" {
-			s.doubt(i, true)
-		}
+	case indent <= s.child && body[0] != '\t': // what the parser says of tabs is clear enough
+		s.below(i, indent, body, as)
 	}
 	if s.keep {
 		s.kept[i] = text
+	}
+}
+
+// below takes a line with a key below install, or one that is even less deep.
+func (s *scan) below(i, indent int, body string, as standing) {
+	key, _ := splitKey(body)
+	list := s.keep && (body == "-" || strings.HasPrefix(body, "- ")) // of the key above
+	s.keep = indent == s.child && (list || key == "trust" || key == "policy")
+	s.found = s.found || s.keep
+	if s.keep && as == lost {
+		s.doubtText(i)
+	}
+	if key == "<<" {
+		s.doubt(i, true)
 	}
 }
 
