@@ -23,6 +23,9 @@ type Env struct {
 	Terminal bool
 	// Architecture is Go's name of this machine's.
 	Architecture string
+	// User is the number of the one who runs the command: besides root's, only
+	// his files configure it.
+	User int
 }
 
 // System is the environment of a real process.
@@ -35,5 +38,6 @@ func System() *Env {
 		Now:          time.Now,
 		Terminal:     term.IsTerminal(int(os.Stderr.Fd())),
 		Architecture: runtime.GOARCH,
+		User:         os.Geteuid(),
 	}
 }

@@ -71,7 +71,7 @@ func (o *trustOptions) load(ctx context.Context, env *Env) (*judge, error) {
 		return nil, err
 	}
 	defer root.Close()
-	c, err := o.configuration(root)
+	c, err := o.configuration(env, root)
 	if err != nil {
 		return nil, err
 	}
@@ -79,8 +79,10 @@ func (o *trustOptions) load(ctx context.Context, env *Env) (*judge, error) {
 	if err != nil {
 		return nil, err
 	}
+	var problems []trust.Problem
 	if o.named() {
 		t.Folders = c.Trust.Folders // without systemd's
+		problems = o.revocations(env, root, &t)
 	}
 	t.Firmware = t.Firmware || o.firmware
 	t.VendorCAs = t.VendorCAs || o.vendorCAs
@@ -104,6 +106,7 @@ func (o *trustOptions) load(ctx context.Context, env *Env) (*judge, error) {
 	if j.anchors, err = trust.Load(t); err != nil {
 		return nil, usage(err)
 	}
+	j.anchors.Problems = append(j.anchors.Problems, problems...)
 	for _, name := range o.folders {
 		if !o.certificateIn(root, name) {
 			j.anchors.Problems = append(j.anchors.Problems, trust.Problem{Origin: name, Text: "no *.crt file is in it: nobody is trusted by it"})
@@ -123,9 +126,26 @@ func (o *trustOptions) certificateIn(root *os.Root, name string) bool {
 	return err != nil || slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return strings.HasSuffix(e.Name(), ".crt") })
 }
 
+// revocations gives t the deny lists of the machine, and those who may sign them,
+// where the command line names whom to trust: what was taken back stays so,
+// whoever's signature is asked about.
+func (o *trustOptions) revocations(env *Env, root *os.Root, t *trust.Options) []trust.Problem {
+	t.DenyAnchors.Folders = trust.DefaultFolders()
+	c, err := config.Load(root, config.Options{Default: true, User: env.User})
+	if err == nil {
+		var machine trust.Options
+		if machine, err = c.TrustOptions(root); err == nil {
+			t.DenyAnchors = machine.Places()
+			t.DenyLists = append(t.DenyLists, machine.DenyLists...)
+			return nil
+		}
+	}
+	return []trust.Problem{{Origin: "configuration", Text: "its deny lists are not known: " + err.Error()}}
+}
+
 // configuration reads the files that --config names or, unless the command line
 // names anchors of its own, those of the machine.
-func (o *trustOptions) configuration(root *os.Root) (*config.Config, error) {
+func (o *trustOptions) configuration(env *Env, root *os.Root) (*config.Config, error) {
 	var files []string
 	for _, name := range o.configs {
 		below, err := o.below(name)
@@ -137,7 +157,7 @@ func (o *trustOptions) configuration(root *os.Root) (*config.Config, error) {
 		}
 		files = append(files, below)
 	}
-	return config.Load(root, config.Options{Files: files, Default: len(files) == 0 && !o.named()})
+	return config.Load(root, config.Options{User: env.User, Files: files, Default: len(files) == 0 && !o.named()})
 }
 
 // add puts what the command line names into t.

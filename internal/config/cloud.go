@@ -53,10 +53,22 @@ func parseCloud(c *Config, name string, text []byte) (bool, error) {
 // and install.policy, or nil if there are none of those.
 func (d *document) ours() ([]string, error) {
 	s := scan{kept: make([]string, len(d.lines)), child: -1}
+	var l lines
 	for i, line := range d.lines {
-		s.line(i, line)
+		as := l.next(line)
+		before := s.keep
+		if l.lost && s.lost == 0 {
+			s.lost = i + 1
+		}
+		s.line(i, line, as)
+		// Some parsers take odd lines for more of the value above.
+		if s.lost == i+1 && !s.keep && (before || s.inside && s.found) {
+			s.doubtText(i)
+		}
 	}
 	switch {
+	case s.unclear > 0:
+		return nil, d.atPlace(s.unclear, 1, hint.Wrap(errors.New("install.trust or install.policy may be meant here, and cannot be told"), s.cause()))
 	case s.odd > 0 && slices.ContainsFunc(s.doubtful(d.lines), mentionsOurs):
 		return nil, d.atPlace(s.odd, 1, hint.Wrap(errors.New("install.trust or install.policy may be meant here, and cannot be told"),
 			"write install: on a line of its own, and trust: and policy: indented below it by spaces, without braces, aliases or merge keys"))
@@ -68,143 +80,4 @@ func (d *document) ours() ([]string, error) {
 		return nil, d.atPlace(s.document, 1, hint.Wrap(errors.New("a second document"), "put all keys into one document, without ---"))
 	}
 	return s.kept, nil
-}
-
-// scan finds our lines in a cloud-config by keys at the beginning of lines and
-// by indentation alone: whatever stands deeper belongs to the key above it,
-// also in blocks of text. Where that cannot tell, it says so.
-type scan struct {
-	kept                []string
-	inside, keep, found bool
-	child               int // the indentation of the keys below install, -1 = not seen yet
-	installs, install   int // how many, and the line of the last, from 1
-	documents, document int // likewise, of those with content
-	content             bool
-	odd                 int   // the first line that may hide our keys, from 1; 0 = none
-	inOdd               bool  // what follows belongs to such a line
-	entry               []int // the lines that may hide our keys, from 0
-	everywhere          bool  // or they may be in any other
-}
-
-func (s *scan) line(i int, text string) {
-	body := strings.TrimLeft(text, " ")
-	indent := len(text) - len(body)
-	trimmed := strings.TrimSpace(body)
-	if trimmed == "" || trimmed[0] == '#' {
-		// Within what is ours it may belong to a block of text.
-		if s.keep && indent > s.child {
-			s.kept[i] = text
-		}
-		return
-	}
-	if indent == 0 {
-		s.top(i, body)
-		return
-	}
-	if s.inOdd {
-		s.entry = append(s.entry, i)
-	}
-	if !s.inside {
-		return
-	}
-	if s.child < 0 {
-		s.child = indent
-	}
-	if body[0] == '\t' && !s.keep {
-		s.doubt(i, false)
-	} else if indent <= s.child && body[0] != '\t' { // what the parser says of tabs is clear enough
-		key, _ := splitKey(body)
-		s.keep = indent == s.child && (key == "trust" || key == "policy")
-		s.found = s.found || s.keep
-		if key == "<<" {
-			s.doubt(i, true)
-		}
-	}
-	if s.keep {
-		s.kept[i] = text
-	}
-}
-
-// top takes a line that is not indented.
-func (s *scan) top(i int, body string) {
-	wasInside := s.inside
-	s.inside, s.keep, s.inOdd, s.child = false, false, false, -1
-	if mark := strings.HasPrefix(body, "---"); mark || strings.HasPrefix(body, "...") {
-		s.content = false
-		if rest := strings.TrimSpace(body[3:]); rest == "" || rest[0] == '#' {
-			return
-		}
-	}
-	if !s.content {
-		s.content = true
-		s.documents, s.document = s.documents+1, i+1
-	}
-	switch key, rest := splitKey(body); {
-	case key == "install":
-		s.installs, s.install = s.installs+1, i+1
-		s.inside = rest == ""
-		if !s.inside {
-			s.doubt(i, strings.Contains(rest, "*"))
-		}
-	case strings.ContainsAny(body[:1], "{?&!"), key == "<<", body[0] == '\t' && wasInside:
-		s.doubt(i, key == "<<" || strings.ContainsAny(body[:1], "{?"))
-	}
-}
-
-// doubt notes that our keys may be in what begins at a line, or everywhere.
-func (s *scan) doubt(i int, everywhere bool) {
-	if s.odd == 0 {
-		s.odd = i + 1
-	}
-	s.inOdd = true
-	s.entry = append(s.entry, i)
-	s.everywhere = s.everywhere || everywhere
-}
-
-// doubtful returns the lines that may hide our keys.
-func (s *scan) doubtful(lines []string) []string {
-	if s.everywhere {
-		return lines
-	}
-	var some []string
-	for _, i := range s.entry {
-		some = append(some, lines[i])
-	}
-	return some
-}
-
-// mentionsOurs says whether one of our keys may stand in a line.
-func mentionsOurs(line string) bool {
-	for _, key := range []string{"trust", "policy"} {
-		for rest := line; ; {
-			before, after, ok := strings.Cut(rest, key)
-			if !ok {
-				break
-			}
-			rest = after
-			begins := before == "" || strings.ContainsAny(before[len(before)-1:], " \t{,\"'-?")
-			after = strings.TrimLeft(after, "\"' \t")
-			if begins && (after == "" || after[0] == ':') {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// splitKey returns the key that a line begins with, and what stands behind its
-// colon but a comment.
-func splitKey(body string) (key, rest string) {
-	key, rest, found := strings.Cut(body, ":")
-	if !found {
-		return "", ""
-	}
-	key, rest = strings.TrimRight(key, " "), strings.TrimSpace(rest)
-	if len(key) >= 2 && (key[0] == '"' || key[0] == '\'') && key[len(key)-1] == key[0] {
-		key = key[1 : len(key)-1]
-	}
-	if strings.HasPrefix(rest, "#") {
-		rest = ""
-	}
-	return key, rest
 }

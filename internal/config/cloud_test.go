@@ -12,15 +12,17 @@ import (
 	"inlay/internal/hint"
 )
 
-// oddCloud is what others may write: templates, scripts, what repeats and what
-// is no YAML at all, with our words at places where they are not ours.
-const oddCloud = `hostname: {{ .Name }}-{{ trunc 4 .MachineID }}
+// othersCloud is what others may write: templates, scripts, what repeats, with
+// our words at places where they are not ours.
+const othersCloud = `hostname: node-{{ trunc 4 .MachineID }}
+domain: {{ .Domain }}
 users:
 - name: kairos
-  passwd: "unfinished
+  passwd: "un'finished \" # "
   trust: me
+- 'it''s':   &x !t "so: '"
 policy: not ours
-trust: [not, {ours
+trust: [not, {ours: "]"}, 'a''b', don't]
 stages:
   initramfs:
     - name: "Write"
@@ -30,13 +32,30 @@ stages:
             install:
               trust:
                 firmware: true
-	tab: here
+   # not so deep
       commands:
-      - |
+      - |-
         if [ "$x" = "{" ]; then echo 'policy: x'; fi
+       
+        motd="
+      - >1+
+
+        "
+      - plain [ 'text
+        "that goes, on
   initramfs: twice
 x: &x {a: *x}
 k3s: !!binary *nothing
+install_log:
+  text
+  'goes on
+`
+
+// oddCloud has more, that is no YAML.
+const oddCloud = othersCloud + `host: {{ .Name }}-{{ trunc 4 .MachineID }}
+trust: [not, {ours
+passwd: "unfinished
+	tab: here
 `
 
 func TestCloudConfig(t *testing.T) {
@@ -54,9 +73,9 @@ func TestCloudConfig(t *testing.T) {
 		"blanks after the mark": {"#cloud-config  \r\n" + strings.ReplaceAll(block, "\n", "\r\n"), want},
 		"document mark":         {"#cloud-config\n---\n" + block + "...\n", want},
 		"before the odd":        {"#cloud-config\n" + block + oddCloud, want},
-		"after the odd":         {"#cloud-config\n" + oddCloud + block, want},
+		"after others":          {"#cloud-config\n" + othersCloud + block, want},
 		"among others": {"#cloud-config\ninstall: # where\n  device: {{ .Device }}\n  bundles:\n  - targets:\n    - run://x\n\n  policy: verity # strict\n" +
-			"  grub_options: {a: b\n\n  # what we trust\n  trust:\n\n    # the firmware\n# and a comment\n    firmware: true\n  reboot: true\n", want},
+			"  grub_options: {a: b}\n\n  # what we trust\n  trust:\n\n    # the firmware\n# and a comment\n    firmware: true\n  reboot: true\n", want},
 		"deeper":    {"#cloud-config\ninstall:\n        trust:\n         firmware: true\n        policy: verity\n", want},
 		"quoted":    {"#cloud-config\n\"install\":\n  'trust':\n    firmware: true\n  \"policy\": verity\n", want},
 		"in braces": {"#cloud-config\ninstall:\n  trust: {firmware: true}\n  policy: verity\n", want},
@@ -79,6 +98,10 @@ func TestCloudConfig(t *testing.T) {
 		"two documents":          {"#cloud-config\na: b\n---\nc: d\n", nothing},
 		"not UTF-8":              {"#cloud-config\na: \xff\x00\n", nothing},
 		"in a text":              {"#cloud-config\ntext: |\n  install:\n    policy: any\n", nothing},
+		"words within quotes":    {"#cloud-config\nmotd: \"\ninstall: this\n  is policy, or not\"\n", nothing},
+		"behind quotes":          {"#cloud-config\nmotd: \"\n  \\\"\n  it's\n\" # '\nl: [a, # ]\n'b]',\n\"c\": {d: e\n}]\n" + block, want},
+		"between quotes":         {"#cloud-config\ninstall:\n  device: \"\n two\"\n  trust:\n    firmware:\n      true\n  other: [\n  x]\n  policy: verity\n", want},
+		"quotes of ours":         {"#cloud-config\ninstall:\n  policy: \"ver\\\n    ity\"\n  trust: {\n    firmware: true\n   }\n", want},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -97,7 +120,7 @@ func TestCloudConfig(t *testing.T) {
 func TestCloudConfigRefuses(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct{ text, place, want, hint string }{
-		"unknown key":           {oddCloud + "install:\n  trust:\n    firmwear: true\n", "27:5", `no key of trust is called "firmwear"`, `did you mean "firmware"?`},
+		"unknown key":           {othersCloud + "install:\n  trust:\n    firmwear: true\n", "39:5", `no key of trust is called "firmwear"`, `did you mean "firmware"?`},
 		"bad policy":            {"install:\n  device: auto\n  policy: strict\n", "4:11", `"strict" has no equals sign`, "signed, verity or any"},
 		"ours twice":            {"install:\n  policy: signed\n  policy: any\n", "4:3", "given twice", ""},
 		"install twice":         {"install:\n  policy: signed\ninstall:\n  a: b\n", "4:1", "install is given twice", ""},
@@ -112,11 +135,23 @@ func TestCloudConfigRefuses(t *testing.T) {
 		"anchored":              {"install: &x\n  policy: signed\n", "2:1", "cannot be told", ""},
 		"tagged":                {"install: !!map\n  policy: signed\n", "2:1", "cannot be told", ""},
 		"behind a question":     {"? install\n:\n  policy: signed\n", "2:1", "cannot be told", ""},
+		"within quotes":         {"motd: \"\ninstall:\n  policy: any\n\"\n", "4:1", "cannot be told", "line 2"},
+		"within single quotes":  {"motd: 'it''s\ninstall:\n  trust:\n    firmware: true\n'\n", "4:1", "cannot be told", "line 2"},
+		"within deeper quotes":  {"users:\n  - name: &x !!str \"\ninstall:\n  policy: any\n  \"\n", "5:1", "cannot be told", "line 3"},
+		"within brackets":       {"motd: [\ninstall:\n  policy: any\n]\n", "4:1", "cannot be told", "line 2"},
+		"within beside":         {"install:\n  device: \"\n  policy: any\n  \"\n", "4:1", "cannot be told", "line 3"},
+		"quotes left of ours":   {"install:\n  policy: \"root=\nsigned\"\n", "4:1", "cannot be told", "line 3"},
+		"behind unclosed":       {"x: {{ .A }}-{{ .B }}\ninstall:\n  policy: any\n", "4:1", "cannot be told", "line 2"},
+		"in a root text":        {"--- |\ninstall:\n  policy: any\n", "4:1", "cannot be told", "line 2"},
+		"in a bare root text":   {"|\ninstall:\n  policy: any\n", "4:1", "cannot be told", "line 2"},
+		"in root quotes":        {"\"\ninstall:\n  policy: any\n\"\n", "4:1", "cannot be told", "line 2"},
+		"behind a return":       {"# x\ry: \"\ninstall:\n  policy: any\n\"\n", "4:1", "cannot be told", "line 2"},
 		"tabs":                  {"install:\n\tpolicy: signed\n", "3:1", "cannot be told", "spaces"},
 		"tabs below":            {"install:\n  trust:\n  \tfirmware: true\n", "4:", "not YAML", ""},
 		"tabs beside":           {"install:\n  device: auto\n  \tpolicy: signed\n", "4:1", "cannot be told", ""},
 		"not UTF-8":             {"install:\n  policy: \xff\n", "3:1", "not UTF-8", ""},
-		"policy is a list":      {"install:\n  policy:\n  - signed\n", "3:", "there is no value", ""},
+		"policy is a list":      {"install:\n  policy:\n  - signed\n", "4:", "a text is wanted", ""},
+		"trust is a list":       {"install:\n  trust:\n  - firmware: true\n", "4:", "trust wants keys", ""},
 		"too large":             {strings.Repeat("# x\n", 2<<20), "1:1", "are the limit", ""},
 		"ours too large":        {"install:\n  trust:\n" + strings.Repeat("    # a comment\n", 20000), "1:1", "are the limit", ""},
 	}

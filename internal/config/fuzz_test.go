@@ -6,6 +6,8 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/google/go-cmp/cmp"
+
 	"inlay/internal/config"
 )
 
@@ -42,6 +44,40 @@ func FuzzParse(f *testing.F) {
 		}
 		if !config.IsCloudConfig(text) && !utf8.Valid(text) {
 			t.Fatal("text that is none was taken")
+		}
+	})
+}
+
+// FuzzCloudConfig holds what is found in a cloud-config, of which only a part is
+// parsed, against a parser of YAML that reads all of it, where it takes that.
+func FuzzCloudConfig(f *testing.F) {
+	const ours = "install:\n  policy: any\n"
+	for _, seed := range []string{
+		ours, oddCloud + ours, "motd: \"\n" + ours + "\"\n", "motd: '\n" + ours + "'\n", "motd: [\n" + ours + "]\n", "--- |\n" + ours, "|\n" + ours,
+		"motd: |\n  x\n" + ours, "motd: !!str >-2\n   x\n \n" + ours, "- \"a\\\"\n" + ours + "\"\n", "# \r\"\n" + ours + "\"\n",
+		"install:\n  device: \"\n  policy: any\n  \"\n", "install:\n  device: |\n  policy: any\n  trust: {firmware: true}\n", "install:\n  trust: [\n  policy: any\n]\n",
+		"install:\n  trust:\n    firmware: true\n  policy: \"si\n    gned\"\n", "x: {a: 'b', \"c\": [d, don't]}\n" + ours, "? |\n x\n: y\n" + ours,
+		"x: a\n  \"b\ny: \"\n" + ours + "\"\n", "x:\n  - a: 'b'\n    c: |1\n     d\n- e: >\n" + ours, "x: *a # b\n" + ours,
+		// Where goccy/go-yaml takes what is no YAML.
+		"install:\n  trust: \n  0", "x: !0\n" + ours, "install:\n  *\n  policy: any", "-\n" + ours, "- # x\n" + ours, "install:\n  trust:\n  -",
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		text = append([]byte("#cloud-config\n"), text...)
+		got, err := config.Parse("f", text)
+		if err != nil || len(got.Sources) == 0 {
+			return
+		}
+		want, err := config.FullParse(text)
+		if want == nil {
+			t.Skip(err)
+		}
+		if err != nil {
+			t.Errorf("taken, and is wrong: %v", err)
+		}
+		if diff := cmp.Diff(want, got, samePolicy()); diff != "" {
+			t.Errorf("not what is there (-want +got):\n%s", diff)
 		}
 	})
 }

@@ -38,7 +38,7 @@ func place(t *testing.T, files map[string]string) (folder string, root *os.Root)
 func TestLoadNothing(t *testing.T) {
 	t.Parallel()
 	_, root := place(t, nil)
-	got, err := config.Load(root, config.Options{Default: true})
+	got, err := config.Load(root, config.Options{User: os.Geteuid(), Default: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestLoadOrder(t *testing.T) {
 		Policy:  policy("signed"),
 		Sources: []string{"/oem/90.yaml", "/oem/95.yml", "/etc/inlay/config.yaml", "/etc/inlay/config.d/10.yaml", "/etc/inlay/config.d/20.yml"},
 	}
-	got, err := config.Load(root, config.Options{Default: true})
+	got, err := config.Load(root, config.Options{User: os.Geteuid(), Default: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func TestLoadOrder(t *testing.T) {
 		t.Errorf("by default (-want +got):\n%s", diff)
 	}
 
-	got, err = config.Load(root, config.Options{Files: []string{"/srv/one.conf", "srv/two.yaml"}})
+	got, err = config.Load(root, config.Options{User: os.Geteuid(), Files: []string{"/srv/one.conf", "srv/two.yaml"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func TestLoadOrder(t *testing.T) {
 		t.Errorf("files alone (-want +got):\n%s", diff)
 	}
 
-	got, err = config.Load(root, config.Options{Default: true, Files: []string{"srv/one.conf"}})
+	got, err = config.Load(root, config.Options{User: os.Geteuid(), Default: true, Files: []string{"srv/one.conf"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,31 +125,35 @@ func TestLoadRefuses(t *testing.T) {
 		"broken drop-in":      {map[string]string{main: "policy: any\n", dropIn: "policy: x\n"}, "", nil, "/etc/inlay/config.d/10.yaml:1:9: ", ""},
 		"broken cloud-config": {map[string]string{oem: "#cloud-config\ninstall:\n  policy: x\n"}, "", nil, "/oem/90.yaml:3:11: ", ""},
 		"named and missing":   {nil, "/srv/x.yaml", nil, `"/srv/x.yaml": `, ""},
-		"named and a folder":  {map[string]string{"srv/x/y": ""}, "/srv/x", nil, "not a regular file", ""},
+		"named and a folder":  {map[string]string{"srv/x/y": ""}, "/srv/x", nil, "a folder, not a file", ""},
 		"named and outside":   {nil, "/../x.yaml", nil, `"/x.yaml": `, ""},
-		"a device":            {nil, "dev/null", func(t *testing.T, folder string) { t.Helper(); do(t, os.Symlink("/dev", folder+"/dev")) }, "escapes", "links must be relative"},
-		"anybody may write":   {map[string]string{main: "policy: any\n"}, "", func(t *testing.T, folder string) { t.Helper(); do(t, os.Chmod(filepath.Join(folder, main), 0o666)) }, "anybody may write to it", "chmod o-w /etc/inlay/config.yaml"},
+		"a device":            {nil, "dev/null", func(t *testing.T, folder string) { t.Helper(); do(t, os.Symlink("/dev", folder+"/dev")) }, "escapes", "links are followed"},
+		"anybody may write":   {map[string]string{main: "policy: any\n"}, "", func(t *testing.T, folder string) { t.Helper(); do(t, os.Chmod(filepath.Join(folder, main), 0o666)) }, "anybody may write to it", "/001/etc/inlay/config.yaml, after"},
 		"anybody, and broken": {map[string]string{main: "rubbish\n"}, "", func(t *testing.T, folder string) { t.Helper(); do(t, os.Chmod(filepath.Join(folder, main), 0o646)) }, "anybody may write to it", ""},
 		"anybody, the folder": {map[string]string{dropIn: "policy: any\n"}, "", func(t *testing.T, folder string) {
 			t.Helper()
 			do(t, os.Chmod(filepath.Join(folder, "etc/inlay/config.d"), 0o777|os.ModeSticky))
-		}, `anybody may write to the folder "/etc/inlay/config.d"`, "chmod o-w /etc/inlay/config.d"},
+		}, `anybody may write to the folder "/etc/inlay/config.d"`, "/001/etc/inlay/config.d, after"},
 		"anybody, in /oem":     {map[string]string{oem: ours}, "", func(t *testing.T, folder string) { t.Helper(); do(t, os.Chmod(filepath.Join(folder, oem), 0o666)) }, "anybody may write to it", ""},
 		"a FIFO":               {map[string]string{dropIn: ""}, "", func(t *testing.T, folder string) { t.Helper(); do(t, unix.Mkfifo(filepath.Join(folder, main), 0o600)) }, "not a regular file", ""},
-		"a drop-in folder":     {map[string]string{dropIn + "/x": ""}, "", nil, "not a regular file", ""},
+		"a drop-in folder":     {map[string]string{dropIn + "/x": ""}, "", nil, "a folder, not a file", ""},
 		"a file as the folder": {map[string]string{"etc/inlay/config.d": ""}, "", nil, "not a directory", ""},
 		"a link out": {map[string]string{dropIn: ""}, "", func(t *testing.T, folder string) {
 			t.Helper()
 			do(t, os.WriteFile(folder+"/../outside.yaml", []byte("policy: any\n"), 0o600))
 			do(t, os.Symlink("../../../outside.yaml", filepath.Join(folder, main)))
-		}, "escapes", "inside of the root folder"},
-		"a link to nowhere": {map[string]string{dropIn: ""}, "", func(t *testing.T, folder string) { t.Helper(); do(t, os.Symlink("gone", filepath.Join(folder, main))) }, "no such file", ""},
+		}, "leads out of the root folder", "inside of the root folder"},
+		"a link to nowhere": {map[string]string{dropIn: ""}, "", func(t *testing.T, folder string) { t.Helper(); do(t, os.Symlink("gone", filepath.Join(folder, main))) }, "a link to what is not there", ""},
 		"a folder that is gone": {map[string]string{main: ""}, "", func(t *testing.T, folder string) {
 			t.Helper()
 			do(t, os.Symlink("gone", filepath.Join(folder, "etc/inlay/config.d")))
-		}, "no such file", ""},
-		"a link to /oem outside": {nil, "", func(t *testing.T, folder string) { t.Helper(); do(t, os.Symlink("..", folder+"/oem")) }, "escapes", ""},
-		"endless":                {map[string]string{main: strings.Repeat("# x\n", 2<<20)}, "", nil, "more than 4194304 bytes", ""},
+		}, "a link to what is not there", ""},
+		"a folder above that is gone": {nil, "", func(t *testing.T, folder string) {
+			t.Helper()
+			do(t, os.Symlink("/oem/inlay", filepath.Join(folder, "etc")))
+		}, "no such file", "mend"},
+		"a link to /oem outside": {nil, "", func(t *testing.T, folder string) { t.Helper(); do(t, os.Symlink("..", folder+"/oem")) }, "leads out of the root folder", "inside of the root folder"},
+		"endless":                {map[string]string{main: strings.Repeat("# x\n", 2<<20)}, "", nil, "8388608 bytes: too large", ""},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -158,9 +162,9 @@ func TestLoadRefuses(t *testing.T) {
 			if c.spoil != nil {
 				c.spoil(t, folder)
 			}
-			o := config.Options{Default: true}
+			o := config.Options{User: os.Geteuid(), Default: true}
 			if c.named != "" {
-				o = config.Options{Files: []string{c.named}}
+				o = config.Options{User: os.Geteuid(), Files: []string{c.named}}
 			}
 			got, err := config.Load(root, o)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
@@ -189,10 +193,12 @@ func TestLoadLeavesOthersAlone(t *testing.T) {
 	if err := os.Chmod(folder+"/oem/e.yaml", 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink("link/target", folder+"/oem/z.yaml"); err != nil {
-		t.Fatal(err)
+	for name, target := range map[string]string{"/oem/y.yaml": "/dev/null", "/oem/z.yaml": "/oem/link/target"} {
+		if err := os.Symlink(target, folder+name); err != nil {
+			t.Fatal(err)
+		}
 	}
-	got, err := config.Load(root, config.Options{Default: true})
+	got, err := config.Load(root, config.Options{User: os.Geteuid(), Default: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +214,7 @@ func TestTrustOptions(t *testing.T) {
 		"srv/deny/2026.deny":     "inlay deny list 1\n",
 		"srv/deny/2026.deny.p7s": "signature",
 	})
-	c, err := config.Load(root, config.Options{Default: true})
+	c, err := config.Load(root, config.Options{User: os.Geteuid(), Default: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 
+	"inlay/internal/rooted"
 	"inlay/internal/trust"
 )
 
@@ -48,7 +48,7 @@ func (c *Config) TrustOptions(root *os.Root) (trust.Options, error) {
 			{&list.Text, name, maxDenyList},
 			{&list.Signature, name + ".p7s", maxSignature},
 		} {
-			text, err := readFile(root, part.name, part.limit)
+			text, err := rooted.ReadFile(root, part.name, part.limit)
 			if err != nil {
 				return trust.Options{}, fmt.Errorf("reading the deny list %q: %w", part.name, err)
 			}
@@ -57,13 +57,4 @@ func (c *Config) TrustOptions(root *os.Root) (trust.Options, error) {
 		o.DenyLists = append(o.DenyLists, list)
 	}
 	return o, nil
-}
-
-func readFile(root *os.Root, name string, limit int64) ([]byte, error) {
-	f, err := open(root, strings.TrimLeft(name, "/"))
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return read(f, limit)
 }

@@ -166,6 +166,10 @@ func checkExtensions(cert *x509.Certificate) error {
 		return errors.New("its extended key usage does not include code signing")
 	}
 	for _, extension := range cert.Extensions {
+		if extension.Id.Equal(asn1.ObjectIdentifier{2, 5, 29, 30}) {
+			// They need not be critical to be meant.
+			return errors.New("it has name constraints, which are not heeded here")
+		}
 		if extension.Critical && !understood(extension.Id) {
 			return fmt.Errorf("its critical extension %v is not understood", extension.Id)
 		}
@@ -174,7 +178,7 @@ func checkExtensions(cert *x509.Certificate) error {
 }
 
 // understood says whether an extension is heeded here, or has nothing to say on
-// signing. Constraints on names, which crypto/x509 reads, are not heeded.
+// signing.
 func understood(id asn1.ObjectIdentifier) bool {
 	return slices.ContainsFunc([]asn1.ObjectIdentifier{
 		{2, 5, 29, 14}, // subject key identifier

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -99,8 +100,7 @@ func parseDenial(line string) (Denial, error) {
 	return Denial{Root: [32]byte(b), Reason: strings.TrimSpace(text)}, nil
 }
 
-// denyLists reads and checks all deny lists. It comes last: they are judged by
-// the anchors that remain.
+// denyLists reads and checks all deny lists.
 func (l *loader) denyLists() {
 	for _, d := range l.options.DenyLists {
 		l.deny(d)
@@ -120,6 +120,15 @@ func (l *loader) denyLists() {
 			}
 		}
 	}
+	if l.set.denyErr == nil || l.signers == nil {
+		return
+	}
+	// It may be why a list is not believed.
+	for _, p := range l.signers.Problems {
+		if !slices.Contains(l.set.Problems, p) {
+			l.set.Problems = append(l.set.Problems, p)
+		}
+	}
 }
 
 func (l *loader) denyFile(name string) {
@@ -136,7 +145,7 @@ func (l *loader) denyFile(name string) {
 	l.deny(DenyFile{shown(name), text, signature})
 }
 
-// deny takes up a deny list, if a trusted key signed it. Its signature is judged
+// deny takes up a deny list, if one who may has signed it. Its signature is judged
 // before the list is read.
 func (l *loader) deny(d DenyFile) {
 	if len(d.Signature) == 0 {
@@ -148,7 +157,7 @@ func (l *loader) deny(d DenyFile) {
 		l.denyFault(d.Origin, err)
 		return
 	}
-	if j := l.set.Judge(sd, d.Text, JudgeOptions{}); j.Standing != Trusted {
+	if j := l.denySigners().Judge(sd, d.Text, JudgeOptions{}); j.Standing != Trusted {
 		l.denyFault(d.Origin, errors.New(j.Reason))
 		return
 	}

@@ -123,7 +123,7 @@ func TestDenied(t *testing.T) {
 		}, trust.Options{}, "tools 1.0", "", "b.deny"},
 		"other names":         {map[string]string{etc + "x.deny.p7s": "rubbish", etc + "y": "rubbish", etc + "x.deny.bak": "x"}, trust.Options{}, "", "", ""},
 		"signer revoked":      {map[string]string{etc + "x.deny": list, etc + "x.deny.p7s": signedBy(list, a)}, trust.Options{Firmware: true}, "", "", "dbx revokes it"},
-		"signer unpinned":     {map[string]string{etc + "x.deny": list, etc + "x.deny.p7s": signedBy(list, a)}, trust.Options{Fingerprints: []string{strings.Repeat("0", 64)}}, "", "", "not among the pinned"},
+		"signer unpinned":     {map[string]string{etc + "x.deny": list, etc + "x.deny.p7s": signedBy(list, a)}, trust.Options{Fingerprints: []string{strings.Repeat("0", 64)}}, "tools 1.0", "", ""},
 		"comment is the list": {map[string]string{etc + "x.deny": denyHead + "#" + text + "\n", etc + "x.deny.p7s": signedBy(denyHead+"#"+text+"\n", a)}, trust.Options{}, "", "", ""},
 	}
 	for name, test := range tests {

@@ -4,18 +4,12 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io/fs"
-	"path"
 	"slices"
 	"strings"
 
 	"inlay/internal/efi"
 	"inlay/internal/guid"
-	"inlay/internal/rooted"
 )
-
-// efivars is where Linux shows the firmware's variables.
-const efivars = "sys/firmware/efi/efivars"
 
 // variable names a variable of the firmware.
 type variable struct {
@@ -30,67 +24,37 @@ func keyVariables() []variable {
 	return []variable{{"PK", efi.GlobalVariable()}, {"KEK", efi.GlobalVariable()}, {"db", efi.ImageSecurity()}}
 }
 
-// firmware reads the revocations and anchors of the firmware. What dbx revokes
-// and what is at hand for finding issuers is taken whatever state Secure Boot is
-// in; anchors are taken only if nobody but the owner of PK could have written
-// them, and only if dbx, which may take them back, could be read.
-func (l *loader) firmware() {
-	names, err := rooted.ReadNames(l.options.Root, l.folderOfVariables(), maxNames)
-	switch {
-	case errors.Is(err, fs.ErrNotExist), err == nil && len(names) == 0:
-		// The kernel makes the folder that efivarfs is to be mounted on.
-		l.problem("firmware", "no variables at %s: no UEFI here, or efivarfs is not mounted", shown(l.folderOfVariables()))
-		return
-	case err != nil:
-		l.problem("firmware", "no key of it is used: reading %s: %s", shown(l.folderOfVariables()), reason(err))
-		return
+// firmware makes anchors of the firmware's keys: only if nobody but the owner of
+// PK could have written them, and only if dbx, which may take them back, could be
+// read. Those of vendors are taken only if vendorCAs says so.
+func (l *loader) firmware(vendorCAs bool) {
+	if l.absent != nil || l.blind != nil {
+		return // which l.revocations has told
 	}
-	usable := l.revocations()
 	if err := l.secured(); err != nil {
 		l.problem("firmware", "no key of it is used: %v", err)
-		usable = false
+		return
 	}
 	var vendors []string
 	for _, v := range keyVariables() {
 		certs, problems := l.keys(v)
-		if usable {
-			l.set.Problems = append(l.set.Problems, problems...)
-		}
+		l.set.Problems = append(l.set.Problems, problems...)
 		for _, cert := range certs {
-			l.know(cert)
-			switch {
-			case !usable:
-			case isVendor(cert) && !l.options.VendorCAs:
+			if isVendor(cert) && !vendorCAs {
 				vendors = append(vendors, nameOf(cert)+" ("+v.name+")")
 				l.set.left = append(l.set.left, excluded{
 					Anchor{cert, v.origin()},
 					"the firmware trusts for boot loaders, but is a vendor's and was not asked for", false,
 				})
-			default:
-				l.add(cert, v.origin())
+				continue
 			}
+			l.add(cert, v.origin())
 		}
 	}
 	if len(vendors) > 0 {
 		l.problem("firmware", "%d vendor certificates are not trusted for extensions unless asked for: %s",
 			len(vendors), strings.Join(vendors, "; "))
 	}
-}
-
-func (l *loader) folderOfVariables() string {
-	if l.options.EFIVars != "" {
-		return l.options.EFIVars
-	}
-	return efivars
-}
-
-// read reads a variable.
-func (l *loader) read(v variable) (efi.Variable, error) {
-	b, err := rooted.ReadFile(l.options.Root, path.Join(l.folderOfVariables(), efi.FileName(v.name, v.vendor)), efi.MaxSize)
-	if err != nil {
-		return efi.Variable{}, err
-	}
-	return efi.ParseVariable(b)
 }
 
 // secured says why the firmware's keys prove nothing: nil only with Secure Boot
@@ -104,19 +68,28 @@ func (l *loader) secured() error {
 		{"SecureBoot", true, "secure boot is off"},
 		{"SetupMode", false, "the firmware is in setup mode, where anybody can write its keys"},
 	} {
-		v, err := l.read(variable{want.name, efi.GlobalVariable()})
+		on, err := l.flag(want.name)
 		if err != nil {
-			return fmt.Errorf("reading variable %s: %s", want.name, reason(err))
-		}
-		on, err := v.Flag()
-		if err != nil {
-			return fmt.Errorf("reading variable %s: %w", want.name, err)
+			return err
 		}
 		if on != want.on {
 			return errors.New(want.why)
 		}
 	}
 	return nil
+}
+
+// flag reads a variable that is on or off.
+func (l *loader) flag(name string) (bool, error) {
+	v, err := l.read(variable{name, efi.GlobalVariable()})
+	if err != nil {
+		return false, fmt.Errorf("reading variable %s: %s", name, reason(err))
+	}
+	on, err := v.Flag()
+	if err != nil {
+		return false, fmt.Errorf("reading variable %s: %w", name, err)
+	}
+	return on, nil
 }
 
 // keys returns the certificates of a variable: none of one that is malformed.

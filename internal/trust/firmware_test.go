@@ -50,7 +50,7 @@ func TestFirmware(t *testing.T) {
 		"setup mode":           {vars("SetupMode", "\x01"), none, []string{"firmware: no key of it is used: the firmware is in setup mode"}},
 		"setup mode unset":     {vars("SetupMode", "absent"), none, []string{"reading variable SetupMode: not there"}},
 		"setup mode odd":       {vars("SetupMode", "\x00\x00"), none, []string{"reading variable SetupMode"}},
-		"not mounted":          {vars("SecureBoot", "absent", "SetupMode", "absent", "PK", "absent", "KEK", "absent", "db", "absent", "dbx", "absent"), none, []string{"efivarfs is not mounted"}},
+		"no UEFI":              {vars("SecureBoot", "absent", "SetupMode", "absent", "PK", "absent", "KEK", "absent", "db", "absent", "dbx", "absent"), none, []string{"no UEFI here"}},
 		"no dbx":               {vars("dbx", "absent"), all, []string{"firmware dbx: not there"}},
 		"no db":                {vars("db", "absent"), all[:2], []string{"firmware db: not used: not there"}},
 		"no PK":                {vars("PK", "absent"), all[1:], []string{"firmware PK: not used: not there"}},
@@ -65,10 +65,10 @@ func TestFirmware(t *testing.T) {
 		"weak key":             {vars("db", x509List(weak.cert)), all[:2], []string{"firmware db: CN=weak has an unsupported key"}},
 		"vendor":               {vars("db", x509List(microsoft.cert, db.cert)), all, []string{"firmware: 1 vendor certificates are not trusted"}},
 		"vendor's own":         {vars("KEK", x509List(byMicrosoft.cert), "db", x509List(microsoft.cert)), all[:1], []string{"firmware: 2 vendor certificates are not trusted"}},
-		"vendor and no dbx":    {vars("db", x509List(microsoft.cert), "dbx", "x"), none, []string{"firmware dbx: no key of the firmware is used"}},
-		"dbx malformed":        {vars("dbx", "rubbish"), none, []string{"firmware dbx: no key of the firmware is used, since what it revokes cannot be told"}},
-		"dbx with trailing":    {vars("dbx", x509List(two.cert)+"\x00"), none, []string{"firmware dbx: no key"}},
-		"dbx, no certificate":  {vars("dbx", esl(efi.X509(), []byte("rubbish"))), none, []string{"firmware dbx: no key"}},
+		"vendor and no dbx":    {vars("db", x509List(microsoft.cert), "dbx", "x"), none, []string{"firmware dbx: nobody is trusted"}},
+		"dbx malformed":        {vars("dbx", "rubbish"), none, []string{"firmware dbx: nobody is trusted, since what it revokes cannot be told"}},
+		"dbx with trailing":    {vars("dbx", x509List(two.cert)+"\x00"), none, []string{"firmware dbx: nobody is trusted"}},
+		"dbx, no certificate":  {vars("dbx", esl(efi.X509(), []byte("rubbish"))), none, []string{"firmware dbx: nobody is trusted"}},
 		"dbx, unknown type":    {vars("dbx", esl(guid.GUID{1}, []byte("x"))), none, []string{"are not understood"}},
 		"dbx, hashes of files": {vars("dbx", esl(efi.SHA256(), []byte(hash))), all, nil},
 	}
@@ -120,7 +120,7 @@ func TestFirmware(t *testing.T) {
 		if err := os.Rename(filepath.Join(root.Name(), "sys/firmware/efi/efivars"), filepath.Join(root.Name(), "vars")); err != nil {
 			t.Fatal(err)
 		}
-		checkLines(t, load(t, trust.Options{Root: root, Firmware: true}), "firmware: no variables at /sys/firmware/efi/efivars")
+		checkLines(t, load(t, trust.Options{Root: root, Firmware: true}), "firmware dbx: nobody is trusted, since what it revokes cannot be told: no variables at /sys/firmware/efi/efivars")
 		if diff := cmp.Diff(all, names(load(t, trust.Options{Root: root, Firmware: true, EFIVars: "/vars"}))); diff != "" {
 			t.Error(diff)
 		}
@@ -196,7 +196,8 @@ func TestRevocations(t *testing.T) {
 			machine := firmware(t, map[string]string{"db": x509List(append(test.known, good.cert)...), "dbx": test.dbx})
 			signed := message(t, content, test.id, test.embed...)
 			sets := map[string]*trust.Set{
-				"given": load(t, trust.Options{Root: machine, Firmware: true, Given: given(test.id.cert)}),
+				"given":     load(t, trust.Options{Root: machine, Firmware: true, Given: given(test.id.cert)}),
+				"not asked": load(t, trust.Options{Root: machine, Given: given(test.id.cert)}),
 				"db": load(t, trust.Options{
 					Root:     firmware(t, map[string]string{"db": x509List(append(test.known, good.cert, test.id.cert)...), "dbx": test.dbx}),
 					Firmware: true,
@@ -224,8 +225,8 @@ func TestRevocations(t *testing.T) {
 				set := load(t, trust.Options{Root: machine, Firmware: true})
 				checkJudgement(t, set.Judge(signed, []byte(content), trust.JudgeOptions{}), trust.Revoked, test.reason)
 			}
-			// Without the firmware there is no dbx.
-			set := load(t, trust.Options{Root: machine, Given: given(test.id.cert)})
+			// Where there are no variables there is no dbx.
+			set := load(t, trust.Options{Given: given(test.id.cert)})
 			checkJudgement(t, set.Judge(signed, []byte(content), trust.JudgeOptions{}), trust.Trusted, "")
 		})
 	}
@@ -319,7 +320,7 @@ func TestUnreadableFirmware(t *testing.T) {
 			t.Fatal(err)
 		}
 		set := load(t, trust.Options{Root: root, Firmware: true})
-		if len(set.Anchors) > 0 || !strings.Contains(strings.Join(lines(set), "\n"), "firmware dbx: no key of the firmware is used, since what it revokes cannot be told: a folder") {
+		if len(set.Anchors) > 0 || !strings.Contains(strings.Join(lines(set), "\n"), "firmware dbx: nobody is trusted, since what it revokes cannot be told: a folder") {
 			t.Errorf("%q, %q", names(set), lines(set))
 		}
 	}

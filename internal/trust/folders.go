@@ -19,8 +19,8 @@ const (
 	suffix = ".crt"
 )
 
-func (l *loader) given() {
-	for _, g := range l.options.Given {
+func (l *loader) given(given []Given) {
+	for _, g := range given {
 		if len(g.PEM) > maxFile {
 			l.problem(g.Origin, "%d bytes: too large, at most %d are read", len(g.PEM), maxFile)
 			continue
@@ -29,8 +29,8 @@ func (l *loader) given() {
 	}
 }
 
-func (l *loader) files() {
-	for _, name := range l.options.Files {
+func (l *loader) files(names []string) {
+	for _, name := range names {
 		l.file(name)
 	}
 }
@@ -61,19 +61,19 @@ func (l *loader) certificates(origin string, text []byte) {
 // one thing: there, a name in an earlier folder that turns out to be no regular
 // file hides nothing. Here it does: somebody wanted that name to mean something
 // else than the file in the later folder, and what, nobody can tell.
-func (l *loader) folders() {
+func (l *loader) folders(folders []string) {
 	seen := make(map[string]bool)
-	for i, folder := range l.options.Folders {
+	for i, folder := range folders {
 		names, err := rooted.ReadNames(l.options.Root, folder, maxNames)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
 			l.problem(shown(folder), "not used: %s", reason(err))
-			if i+1 < len(l.options.Folders) {
+			if i+1 < len(folders) {
 				// The folder may mask what the later ones hold.
 				l.problem(shown(folder), "the folders after it are not used either, since it may mask what is in them: %s",
-					list(l.options.Folders[i+1:]))
+					list(folders[i+1:]))
 			}
 			return
 		}

@@ -240,6 +240,8 @@ func TestMisuse(t *testing.T) {
 		"folders":         {Folders: trust.DefaultFolders()},
 		"firmware":        {Firmware: true},
 		"deny folders":    {DenyFolders: trust.DefaultDenyFolders()},
+		"deny anchors":    {DenyAnchors: trust.Places{Files: []string{"f"}}},
+		"deny firmware":   {DenyAnchors: trust.Places{Firmware: true}},
 		"empty pin":       {Fingerprints: []string{""}},
 		"short pin":       {Fingerprints: []string{"00"}},
 		"pin of no digit": {Fingerprints: []string{strings.Repeat("g", 64)}},

@@ -27,7 +27,7 @@ func parsePins(texts []string) ([]pin, error) {
 
 // strikeUnpinned takes out the anchors that no pin names, if there are pins.
 func (l *loader) strikeUnpinned(pins []pin) {
-	if len(pins) == 0 {
+	if len(pins) == 0 || l.set.blind {
 		return
 	}
 	used := make(map[pin]bool)

@@ -16,16 +16,19 @@ const (
 	adviceAgain   = "fetch it again; if it stays so, have it signed again"
 	adviceRevoked = "have it signed again with a key that is not revoked"
 	adviceDates   = "check this machine's clock; if it is right, have it signed again with a certificate that is valid"
+	adviceBlind   = "make the firmware's dbx readable, or do not ask for the firmware's keys"
 	advicePinned  = "to trust it: add its fingerprint to the pinned ones"
 )
 
 // unknown judges a signature by nobody who is trusted.
 func (j *judging) unknown(signed string) Judgement {
 	result := Judgement{Signer: j.claimed, Advice: adviceTrust}
-	switch n := len(j.set.Anchors); n {
-	case 0:
+	switch n := len(j.set.Anchors); {
+	case j.set.blind:
+		result.Reason, result.Advice = signed+", and no key is trusted here, since what the firmware's dbx revokes cannot be told", adviceBlind
+	case n == 0:
 		result.Reason, result.Advice = signed+", and no key is trusted here", adviceAnyone
-	case 1:
+	case n == 1:
 		result.Reason = signed + ", which is not the one trusted key"
 	default:
 		result.Reason = fmt.Sprintf("%s, which is none of the %d trusted keys", signed, n)

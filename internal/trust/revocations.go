@@ -10,7 +10,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 
 	"inlay/internal/efi"
@@ -23,34 +22,15 @@ const maxRSABits = 8192
 // revocations are what the firmware's dbx says of certificates. Its hashes of PE
 // files are not kept: they say nothing of certificates.
 type revocations struct {
-	certs  map[[32]byte]bool        // by fingerprint
-	hashes map[crypto.Hash][][]byte // of TBSCertificate
-	known  []*x509.Certificate      // at hand, to find out who issued what
-}
-
-// revocations reads dbx, and says whether anchors of the firmware may count:
-// only if all was understood that could revoke one of them. A dbx that is
-// missing revokes nothing.
-func (l *loader) revocations() bool {
-	dbx := variable{"dbx", efi.ImageSecurity()}
-	value, err := l.read(dbx)
-	if errors.Is(err, fs.ErrNotExist) {
-		l.problem(dbx.origin(), "not there: nothing is revoked by the firmware")
-		return true
-	}
-	if err == nil {
-		err = l.set.dbx.read(value.Data)
-	}
-	if err != nil {
-		l.problem(dbx.origin(), "no key of the firmware is used, since what it revokes cannot be told: %s", reason(err))
-		return false
-	}
-	return true
+	// hashes are of what is signed in a certificate: of all of it there are
+	// several spellings, since anybody can turn an ECDSA signature into another.
+	hashes map[crypto.Hash][][]byte
+	known  []*x509.Certificate // at hand, to find out who issued what
 }
 
 // read reads the lists of dbx. With an error, what was read before it counts.
 func (r *revocations) read(b []byte) error {
-	r.certs, r.hashes = make(map[[32]byte]bool), make(map[crypto.Hash][][]byte)
+	r.hashes = make(map[crypto.Hash][][]byte)
 	lists, err := efi.ParseLists(b)
 	if err != nil {
 		return err
@@ -75,12 +55,13 @@ func (r *revocations) read(b []byte) error {
 func (r *revocations) entry(l efi.List, e efi.Entry) error {
 	switch l.Type {
 	case efi.X509():
-		r.certs[sha256.Sum256(e.Data)] = true
 		cert, err := x509.ParseCertificate(e.Data)
 		if err != nil {
 			return fmt.Errorf("no certificate: %w", err)
 		}
 		r.known = append(r.known, cert)
+		tbs := sha256.Sum256(cert.RawTBSCertificate)
+		r.hashes[crypto.SHA256] = append(r.hashes[crypto.SHA256], tbs[:])
 		return nil
 	case efi.X509SHA256(), efi.X509SHA384(), efi.X509SHA512():
 		// The time is when the certificate went bad. What it signed earlier would
@@ -98,9 +79,6 @@ func (r *revocations) entry(l efi.List, e efi.Entry) error {
 
 // names says whether dbx names the certificate itself.
 func (r *revocations) names(cert *x509.Certificate) bool {
-	if r.certs[sha256.Sum256(cert.Raw)] {
-		return true
-	}
 	for hash, revoked := range r.hashes {
 		h := hash.New()
 		h.Write(cert.RawTBSCertificate)
@@ -116,7 +94,7 @@ func (r *revocations) names(cert *x509.Certificate) bool {
 // directly or through others, among those at hand and more. It returns nil if
 // there is none.
 func (r *revocations) find(cert *x509.Certificate, more []*x509.Certificate) *x509.Certificate {
-	if len(r.certs) == 0 && len(r.hashes) == 0 {
+	if len(r.hashes) == 0 {
 		return nil
 	}
 	seen := map[[32]byte]bool{sha256.Sum256(cert.Raw): true}

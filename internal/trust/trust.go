@@ -5,7 +5,8 @@
 // Anchors come from certificate files, from folders with the precedence and
 // masks of systemd's verity.d (see [DefaultFolders]), from bytes that the caller
 // has, and from the firmware's PK, KEK and db (UEFI 2.10, section 32), less what
-// its dbx revokes. Deny lists revoke single images by root hash.
+// its dbx revokes, wherever it came from. Deny lists revoke single images by root
+// hash.
 //
 // The rule is systemd's: the signer's own certificate must be an anchor, the
 // whole certificate and not only its name, and the signature is checked with the
@@ -27,6 +28,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"inlay/internal/cms"
 )
@@ -73,9 +75,16 @@ type Options struct {
 	// is empty. Hidden files don't count.
 	Folders []string
 	// Firmware takes PK, KEK and db as anchors, if Secure Boot is on and out of
-	// setup mode, and lets dbx revoke any anchor, wherever it comes from.
+	// setup mode, and relies on dbx: if what dbx revokes cannot be told, there are
+	// no anchors at all, of whatever kind. That goes for a dbx that is malformed or
+	// unreadable, and for variables that a machine with UEFI does not show; one
+	// without UEFI has nothing to tell.
+	//
+	// Without it, dbx still revokes any anchor wherever it can be read: below Root,
+	// where variables are. If it cannot, that is a Problem and no more.
 	Firmware bool
-	// EFIVars is where efivarfs is mounted; "" is sys/firmware/efi/efivars.
+	// EFIVars is where efivarfs is mounted; "" is sys/firmware/efi/efivars. Whoever
+	// names it says that there is UEFI.
 	EFIVars string
 	// VendorCAs keeps those anchors of the firmware that belong to vendors who
 	// sign everybody's boot loaders (Microsoft).
@@ -85,13 +94,18 @@ type Options struct {
 	Chains bool
 	// Fingerprints, if there are any, are the only anchors that count: SHA-256
 	// of the certificate in hexadecimal digits, colons allowed. They never make
-	// an anchor of a certificate that is none.
+	// an anchor of a certificate that is none. Who signs deny lists needs no pin.
 	Fingerprints []string
-	// DenyLists are signed lists of root hashes that count no longer.
+	// DenyLists are signed lists of root hashes that count no longer. Anchors sign
+	// them, pinned or not, and DenyAnchors.
 	DenyLists []DenyFile
 	// DenyFolders hold deny lists, NAME.deny with the signature NAME.deny.p7s.
 	// All of them count; none hides another. A folder that is missing is empty.
 	DenyFolders []string
+	// DenyAnchors may sign deny lists too, and nothing else. A question that is
+	// about one key says here whom the machine trusts otherwise: its lists count
+	// whatever is asked, and one that nobody vouches for refuses every image.
+	DenyAnchors Places
 }
 
 // DefaultFolders returns systemd's verity.d folders, the strongest first.
@@ -117,6 +131,7 @@ type Set struct {
 	revoked []Anchor   // would be anchors, had they not been revoked
 	left    []excluded // would be anchors, had the options not left them out
 	dbx     revocations
+	blind   bool // struck are all, since what dbx revokes cannot be told
 	denials map[[32]byte]string
 	denyErr error
 }
@@ -137,17 +152,19 @@ func Load(o Options) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.Root == nil && (len(o.Files) > 0 || len(o.Folders) > 0 || o.Firmware || len(o.DenyFolders) > 0) {
+	named := len(o.DenyFolders) > 0
+	for _, p := range []Places{o.Places(), o.DenyAnchors} {
+		named = named || len(p.Files) > 0 || len(p.Folders) > 0 || p.Firmware
+	}
+	if o.Root == nil && named {
 		return nil, errors.New("loading trust anchors: paths are named, and no root folder to find them in")
 	}
 	l := &loader{options: o, set: &Set{chains: o.Chains}, index: make(map[[32]byte]int)}
-	l.given()
-	l.files()
-	l.folders()
-	if o.Firmware {
-		l.firmware()
-	}
+	l.revocations()
+	l.collect(o.Places())
 	l.strikeRevoked()
+	l.strikeBlind()
+	l.unpinned = slices.Clone(l.set.Anchors)
 	l.strikeUnpinned(pins)
 	l.denyLists()
 	return l.set, nil
@@ -158,6 +175,11 @@ type loader struct {
 	options Options
 	set     *Set
 	index   map[[32]byte]int // of anchors, by fingerprint
+	absent  error            // why there are no variables of the firmware
+	blind   error            // why what its dbx revokes cannot be told
+
+	unpinned []Anchor // those that pins have not narrowed
+	signers  *Set     // of deny lists, once there is one
 }
 
 func (l *loader) problem(origin, format string, args ...any) {

@@ -103,9 +103,9 @@ func opened(path string, f *os.File) (*Subject, error) {
 	}
 	s.Image = f
 	s.Fault = errors.Join(s.attributes(f), s.beside(path))
-	if real, err := filepath.EvalSymlinks(path); err == nil && real != filepath.Clean(path) {
+	if target, err := filepath.EvalSymlinks(path); err == nil && target != filepath.Clean(path) {
 		// Whoever resolves the link first looks beside what it leads to.
-		s.Fault = errors.Join(s.Fault, s.beside(real))
+		s.Fault = errors.Join(s.Fault, s.beside(target))
 	}
 	return s, nil
 }

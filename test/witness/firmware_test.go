@@ -153,7 +153,7 @@ func TestFirmwareMissing(t *testing.T) {
 	v.wantProblem(t, "efivarfs is not mounted")
 	v = verify(t, image, "--firmware", "--root", t.TempDir())
 	v.wantRefused(t, "signature", "no key is trusted here")
-	v.wantProblem(t, "efivarfs is not mounted")
+	v.wantProblem(t, "no UEFI here")
 
 	f := secured()
 	f.db, f.dbx = certificates(signer), certificates(signer)
