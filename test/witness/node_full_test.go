@@ -33,7 +33,9 @@ func TestFullDisk(t *testing.T) {
 			if _, err := w.Write(text[:min(len(text), 1<<16)]); err != nil {
 				return
 			}
-			w.(http.Flusher).Flush()
+			if err := http.NewResponseController(w).Flush(); err != nil {
+				return
+			}
 		}
 	}))
 	defer server.Close()
