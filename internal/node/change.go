@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"inlay/internal/hint"
 	"inlay/internal/store"
@@ -261,7 +262,8 @@ func (n *Node) putBack(ctx context.Context, c *store.Change, why error) error {
 	if err := c.Undo(); err != nil {
 		return errors.Join(why, fmt.Errorf("putting back what was there: %w", err))
 	}
-	if err := n.refresh(context.WithoutCancel(ctx)); err != nil {
+	// What stopped the merge may have been there before, and stop this one too.
+	if err := n.refresh(context.WithoutCancel(ctx)); err != nil && !strings.Contains(why.Error(), err.Error()) {
 		return errors.Join(why, fmt.Errorf("merging again what was there: %w", err))
 	}
 	return why
