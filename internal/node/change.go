@@ -262,11 +262,16 @@ func (n *Node) putBack(ctx context.Context, c *store.Change, why error) error {
 	if err := c.Undo(); err != nil {
 		return errors.Join(why, fmt.Errorf("putting back what was there: %w", err))
 	}
-	// What stopped the merge may have been there before, and stop this one too.
-	if err := n.refresh(context.WithoutCancel(ctx)); err != nil && !strings.Contains(why.Error(), err.Error()) {
-		return errors.Join(why, fmt.Errorf("merging again what was there: %w", err))
+	err := n.refresh(context.WithoutCancel(ctx))
+	switch {
+	case err == nil:
+		return why
+	case strings.Contains(why.Error(), err.Error()):
+		// What stopped the merge was there before. Said once is enough, but not
+		// that the running system may have lost what was merged.
+		return errors.Join(why, errors.New("what was there cannot be merged again either"))
 	}
-	return why
+	return errors.Join(why, fmt.Errorf("merging again what was there: %w", err))
 }
 
 // refresh merges what is linked now. Signatures are set aside if one of them is

@@ -72,19 +72,36 @@ func TestRefreshFails(t *testing.T) {
 	}
 }
 
-// TestMergeAgainFails: both errors are told, and the disk is as it was.
+// TestMergeAgainFails: that nothing could be merged again is told, the same reason
+// once, and the disk is as it was.
 func TestMergeAgainFails(t *testing.T) {
 	t.Parallel()
-	m := boot(t)
-	m.have(t, sample.Image{Name: "tool"})
-	before := m.tree(t)
-	m.merger.fails = func() error { return errMerge }
-	_, err := m.Enable(t.Context(), of(use(store.Active), "tool"))
-	if err == nil || strings.Count(err.Error(), errMerge.Error()) != 2 {
-		t.Errorf("got %v", err)
-	}
-	if diff := cmp.Diff(before, m.tree(t)); diff != "" {
-		t.Errorf("it is not as it was (-before +after):\n%s", diff)
+	for name, c := range map[string]struct {
+		second error
+		want   string
+	}{
+		"the same reason": {errMerge, "nothing was changed, since merging failed: the kernel says no\nwhat was there cannot be merged again either"},
+		"another reason":  {errors.New("no space"), "nothing was changed, since merging failed: the kernel says no\nmerging again what was there: no space"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := boot(t)
+			m.have(t, sample.Image{Name: "tool"})
+			before := m.tree(t)
+			next := errMerge
+			m.merger.fails = func() error {
+				err := next
+				next = c.second
+				return err
+			}
+			_, err := m.Enable(t.Context(), of(use(store.Active), "tool"))
+			if err == nil || err.Error() != c.want || !errors.Is(err, errMerge) || len(hint.Of(err)) == 0 {
+				t.Errorf("got %v, hints %q", err, hint.Of(err))
+			}
+			if diff := cmp.Diff(before, m.tree(t)); diff != "" {
+				t.Errorf("it is not as it was (-before +after):\n%s", diff)
+			}
+		})
 	}
 }
 
