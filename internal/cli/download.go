@@ -89,8 +89,15 @@ func runDownload(c *cobra.Command, env *Env, k extension.Kind, o downloadOptions
 	p := env.newProgress(o.quiet || o.json)
 	p.what = "downloading"
 	o.request.Progress = p.bytes
+	v := env.newProgress(o.quiet || o.json)
+	v.what = "verifying"
+	o.request.Verifying = func(done, total int64) {
+		p.end()
+		v.bytes(done, total)
+	}
 	result, err := n.Download(c.Context(), o.request)
 	p.end()
+	v.end()
 	if err != nil {
 		return nodeError(k, err)
 	}

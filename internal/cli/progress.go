@@ -58,5 +58,6 @@ func (p *progress) bytes(done, total int64) {
 func (p *progress) end() {
 	if p.bar != nil {
 		_ = p.bar.Finish()
+		p.bar = nil
 	}
 }
