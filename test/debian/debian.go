@@ -35,16 +35,16 @@ type recipe struct {
 
 // Tools returns the root with the witnesses: systemd's dissect, repart, sysext
 // and ukify (257), erofs-utils 1.8, cryptsetup, sbsign, efitools, virt-fw-vars,
-// openssl, QEMU 10 and OVMF. Making it takes about half a minute.
+// openssl, osslsigncode, swtpm, xorriso, QEMU 10 and OVMF. Making it takes about half a minute.
 func Tools(t testing.TB) *Root {
 	t.Helper()
 	return open(t, recipe{
 		Name:  "tools",
 		Suite: suite,
 		Packages: []string{
-			"cryptsetup-bin", "e2fsprogs", "efitools", "erofs-utils", "kmod", "mtools", "openssl",
-			"ovmf", "python3-virt-firmware", "qemu-system-x86", "sbsigntool", "squashfs-tools",
-			"systemd", "systemd-boot-efi", "systemd-container", "systemd-repart", "systemd-ukify",
+			"cpio", "cryptsetup-bin", "dosfstools", "e2fsprogs", "efitools", "erofs-utils", "kmod", "mtools", "openssl",
+			"osslsigncode", "ovmf", "python3-virt-firmware", "qemu-system-x86", "sbsigntool", "squashfs-tools", "swtpm",
+			"systemd", "systemd-boot-efi", "systemd-container", "systemd-repart", "systemd-ukify", "xorriso", "zstd",
 		},
 		Exclude:  manuals(),
 		Revision: 1,

@@ -26,10 +26,10 @@ func floors() map[string]floor {
 		"hint": ground, "guid": ground,
 
 		"ddi": format, "gpt": format, "erofs": format, "squashfs": format, "ext4": format, "verity": format, "cms": format,
-		"efi": format, "pe": format, "osrelease": format, "selinux": format, "version": format,
+		"efi": format, "pe": format, "pcr": format, "cpio": format, "osrelease": format, "selinux": format, "version": format,
 
 		"extension": domain, "source": domain, "stage": domain, "tree": domain, "keys": domain, "trust": domain,
-		"verify": domain, "content": domain, "rooted": domain,
+		"verify": domain, "content": domain, "rooted": domain, "secureboot": domain, "uki": domain,
 		"store": domain, "fetch": domain, "transfer": domain, "bootstate": domain, "config": domain,
 
 		"build": service, "inspect": service, "sign": service, "diff": service, "node": service, "layer": service, "boot": service,
