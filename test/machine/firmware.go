@@ -25,9 +25,24 @@ const (
 const Owner = "6f0ab0f6-14fb-4dcc-b4d1-46c4f0b64f2c"
 
 // Firmware is what the board of a Secure Boot machine holds: its variable store
-// and the disk that it boots from. Machines work on copies.
+// and the one thing that it boots from. Machines work on copies.
 type Firmware struct {
-	Variables, ESP string
+	// Variables is the store; "" for that of a new board, in setup mode.
+	Variables string
+	// ESP is a disk to boot from, CD an ISO 9660 image in a drive, Stick such an
+	// image on a disk.
+	ESP, CD, Stick string
+	// Keep lets the machine's writes through to Variables.
+	Keep bool
+	// Reboots says that the machine may start anew, as it does after enrolling
+	// keys; otherwise it ends there.
+	Reboots bool
+}
+
+// NewBoard returns a variable store without keys, for a test to keep.
+func NewBoard(t testing.TB) string {
+	t.Helper()
+	return copyOf(t, filepath.Join(debian.Tools(t).Folder(), firmwareVariables))
 }
 
 // Trust names the certificates (PEM files) that firmware trusts. db's sign boot

@@ -24,7 +24,8 @@ const defaultDeadline = 2 * time.Minute
 
 // Machine says what to boot. Disks are left as they are, unless Keep is set.
 type Machine struct {
-	// Root is an ext4 image whose PID 1 is [Init], as [RootImage] makes it.
+	// Root is an ext4 image whose PID 1 is [Init], as [RootImage] makes it; "" if
+	// what Firmware boots brings its own system.
 	Root string
 	// Disks come after the root, each found in the machine by its serial.
 	Disks []Disk

@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -52,9 +53,12 @@ func (m Machine) qemu(t testing.TB) (arguments []string, binds map[string]string
 
 	arguments = []string{
 		"-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "1", "-m", "768",
-		"-display", "none", "-nodefaults", "-monitor", "none", "-no-reboot",
+		"-display", "none", "-nodefaults", "-monitor", "none",
 		"-serial", "stdio",
 		"-chardev", "file,id=results,path=" + resultsDescriptor, "-serial", "chardev:results",
+	}
+	if m.Firmware == nil || !m.Firmware.Reboots {
+		arguments = append(arguments, "-no-reboot")
 	}
 	if m.Firmware == nil {
 		kernel := debian.NewKernel(t)
@@ -64,20 +68,32 @@ func (m Machine) qemu(t testing.TB) (arguments []string, binds map[string]string
 			"-append", strings.Join(append(DefaultArguments(), m.Arguments...), " "),
 		)
 	} else {
+		variables := m.Firmware.Variables
+		switch {
+		case variables == "":
+			variables = NewBoard(t)
+		case !m.Firmware.Keep:
+			variables = copyOf(t, variables)
+		}
 		arguments = append(
 			arguments, "-machine", "q35,smm=on",
 			"-global", "driver=cfi.pflash01,property=secure,value=on",
 			"-drive", "if=pflash,format=raw,unit=0,readonly=on,file="+firmwareCode,
-			"-drive", "if=pflash,format=raw,unit=1,file="+file(copyOf(t, m.Firmware.Variables)),
-			"-drive", drive("esp", m.Firmware.ESP, false),
-			"-device", "virtio-blk-pci,drive=esp,serial=esp,bootindex=0",
+			"-drive", "if=pflash,format=raw,unit=1,file="+file(variables),
 		)
+		if f := m.Firmware; f.CD != "" {
+			arguments = append(arguments, "-drive", drive("boot", f.CD, false)+",media=cdrom", "-device", "ide-cd,drive=boot,bootindex=0")
+		} else {
+			arguments = append(arguments, "-drive", drive("boot", cmp.Or(f.ESP, f.Stick), false), "-device", "virtio-blk-pci,drive=boot,serial=esp,bootindex=0")
+		}
 		for _, argument := range m.Arguments {
 			// The stub adds these to the signed command line.
 			arguments = append(arguments, "-smbios", "type=11,value=io.systemd.stub.kernel-cmdline-extra="+argument)
 		}
 	}
-	arguments = append(arguments, "-drive", drive("root", m.Root, false), "-device", "nvme,drive=root,serial=root")
+	if m.Root != "" {
+		arguments = append(arguments, "-drive", drive("root", m.Root, false), "-device", "nvme,drive=root,serial=root")
+	}
 	for i, disk := range m.Disks {
 		id := fmt.Sprintf("disk%d", i)
 		arguments = append(
