@@ -30,7 +30,9 @@ func (c *course) checkRelease(ctx context.Context) (State, string, error) {
 		return "", "", err
 	}
 	kinds := extension.Kinds()
-	if k, known := extension.KindOfFile(filepath.Base(c.subject.Path)); known {
+	if c.subject.Kind != nil {
+		kinds = []extension.Kind{*c.subject.Kind}
+	} else if k, known := extension.KindOfFile(filepath.Base(c.subject.Path)); known {
 		kinds = []extension.Kind{k}
 	}
 	var missing error
@@ -88,6 +90,9 @@ func (c *course) openContent() (State, string, error) {
 
 // name is the extension's name, if it is one of kind k.
 func (c *course) name(k extension.Kind) string {
+	if c.subject.Name != "" {
+		return c.subject.Name
+	}
 	base := filepath.Base(c.subject.Path)
 	if c.subject.Folder != nil {
 		return extension.NameOfFolder(k, base)
