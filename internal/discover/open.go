@@ -1,0 +1,98 @@
+package discover
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+
+	"golang.org/x/sys/unix"
+
+	"inlay/internal/hint"
+	"inlay/internal/rooted"
+	"inlay/internal/verify"
+)
+
+// ErrExchanged says that a place no longer leads to what was found there.
+var ErrExchanged = errors.New("it was exchanged since it was found")
+
+// Opened is a candidate that is open: what is verified and what is used are the
+// same file, whatever becomes of its name.
+type Opened struct {
+	// Subject is for the verifier. It shares File, Folder and what lies beside
+	// the image.
+	Subject *verify.Subject
+	// File is an image or a block device, else nil.
+	File *os.File
+	// Folder is a folder, else nil.
+	Folder *os.Root
+	// Exposed is nil if only root, and the user of the search, could change the
+	// image or put another in its place; else it says who else could, and where.
+	Exposed error
+}
+
+// Close closes what Open opened.
+func (o *Opened) Close() error { return o.Subject.Close() }
+
+// Open opens a candidate below the root in which it was found, once and for all.
+// That it isn't there any more, or isn't the same, is ErrExchanged. Files beside
+// it that state a root hash are looked for below the root, beside Place and Path.
+func (c *Candidate) Open(root *os.Root) (*Opened, error) {
+	file, err := root.OpenFile(c.Path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW|unix.O_NOCTTY, 0)
+	if err != nil {
+		return nil, c.opening(err)
+	}
+	if err := c.same(file); err != nil {
+		return nil, errors.Join(c.opening(err), file.Close())
+	}
+	o := &Opened{File: file}
+	given := verify.Given{Path: path.Join(root.Name(), c.Place), Name: c.Name, Kind: &c.kind, File: file, Root: root, Beside: c.beside(root)}
+	if c.Type.Folder() {
+		defer file.Close()
+		if o.Folder, err = root.OpenRoot(c.Path); err != nil {
+			return nil, c.opening(err)
+		}
+		if err := c.sameFolder(o.Folder); err != nil {
+			return nil, errors.Join(c.opening(err), o.Folder.Close())
+		}
+		o.File, given.File, given.Folder = nil, nil, o.Folder
+	}
+	if o.Subject, err = verify.From(given); err != nil {
+		return nil, c.opening(err)
+	}
+	o.Exposed = c.exposed(root)
+	return o, nil
+}
+
+// beside returns the names that files beside the image can be called after: the
+// one it was found by, and the one that this leads to.
+func (c *Candidate) beside(root *os.Root) []string {
+	folder, name := path.Split(c.Place)
+	found, err := rooted.Resolve(root, folder)
+	if found = path.Join(found, name); err != nil || found == c.Path {
+		return []string{c.Path}
+	}
+	return []string{found, c.Path}
+}
+
+func (c *Candidate) opening(err error) error {
+	return hint.Wrap(fmt.Errorf("opening %q: %w", path.Join("/", c.Place), err), "try again")
+}
+
+// same says whether an open file is the one that was found.
+func (c *Candidate) same(f *os.File) error {
+	t, err := inspect(f)
+	if err == nil && t.identity != c.is {
+		err = ErrExchanged
+	}
+	return err
+}
+
+func (c *Candidate) sameFolder(folder *os.Root) error {
+	f, err := folder.Open(".")
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return c.same(f)
+}
