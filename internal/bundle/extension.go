@@ -1,0 +1,191 @@
+package bundle
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"inlay/internal/content"
+	"inlay/internal/extension"
+	"inlay/internal/hint"
+	"inlay/internal/rooted"
+)
+
+// Use says what an unpacked folder is to the machine.
+type Use struct {
+	// Kind is "sysext" or "confext", by the release files in the folder or, without
+	// any, by what else it holds; "" if nothing in it could be merged.
+	Kind string `json:"kind,omitempty"`
+	// Name is the extension's, after the folder's.
+	Name string `json:"name"`
+	// Release is the path of the release file that counts, "" if there is none.
+	Release string `json:"release,omitempty"`
+	// Merges says whether this machine takes it where it lies.
+	Merges bool `json:"merges"`
+	// Why says why not, and Mend what to do about it; "" if it merges.
+	Why  string `json:"why,omitempty"`
+	Mend string `json:"mend,omitempty"`
+}
+
+// judge looks at what was unpacked.
+func (r *Result) judge(p *Place, o Options) error {
+	if o.Machine == nil {
+		return nil
+	}
+	folder, err := p.root.OpenRoot(p.full())
+	if err != nil {
+		return err
+	}
+	defer folder.Close()
+	u, err := use(folder, p, o)
+	if err != nil {
+		return fmt.Errorf("looking at what was unpacked to %q: %w", p.Path, err)
+	}
+	r.Use = u
+	if awkward := extension.AwkwardName(u.Name); awkward != "" {
+		r.Notes = append(r.Notes, awkward)
+	}
+	return nil
+}
+
+func use(folder *os.Root, p *Place, o Options) (*Use, error) {
+	files := content.Folder(folder)
+	k, any := kindOf(folder, p.Path)
+	u := &Use{Kind: k.Name, Name: extension.NameOfFolder(k, p.name)}
+	if !any {
+		u.Kind = ""
+		return u.not("it holds nothing below "+slashed(extension.Sysext().Mergeable)+" or /etc, so that nothing of it would show when it is merged",
+			"build the image with files in /usr"), nil
+	}
+	found, fits, err := files.Release(k, u.Name)
+	switch {
+	case errors.Is(err, extension.ErrAmbiguousRelease):
+		return u.not(err.Error(), firstHint(err)), nil
+	case err != nil:
+		if extension.ValidName(u.Name) != nil {
+			return u.not(err.Error(), firstHint(err)), nil
+		}
+		return u.not(fmt.Sprintf("its release file cannot be read: %v", err), "build the image with a release file such as "+releaseLine(k, u.Name)), nil
+	case found == nil:
+		return u.not(fmt.Sprintf("it has no /%s", k.ReleaseFile(u.Name)),
+			"add to the image's Dockerfile, before its last stage: RUN mkdir -p /"+k.ReleaseFolder+" && "+releaseLine(k, u.Name)), nil
+	case !fits:
+		return u.not(fmt.Sprintf("its release file is called %q, which is that of an extension with another name", "/"+found.Path),
+			fmt.Sprintf("unpack it to a folder that is called %q: %s", found.Name, filepath.Join(filepath.Dir(p.Path), found.Name))), nil
+	}
+	u.Release = "/" + found.Path
+	if system := wholeTree(folder); system != "" {
+		return u.not(fmt.Sprintf("it holds /%s, and so passes for a whole system, which systemd does not merge", system),
+			"build the image from scratch, with the files of the extension only"), nil
+	}
+	host, err := extension.HostAt(content.Folder(o.Machine), o.Architecture)
+	if err != nil {
+		return u.not(err.Error(), firstHint(err)), nil
+	}
+	if err := host.Match(k, found.Release); err != nil {
+		return u.not(err.Error(), firstHint(err)), nil
+	}
+	if where := searched(k); !slices.ContainsFunc(where, func(dir string) bool { return inFolder(p, o.Machine, dir) }) {
+		return u.not("it does not lie where extensions are looked for", "unpack it to /"+path.Join(where[0], p.name)), nil
+	}
+	u.Merges = true
+	return u, nil
+}
+
+func (u *Use) not(why, mend string) *Use {
+	u.Why, u.Mend = why, mend
+	return u
+}
+
+// kindOf tells what kind of extension a folder is, or would be with a release
+// file, and whether any.
+func kindOf(folder *os.Root, where string) (extension.Kind, bool) {
+	var has []extension.Kind
+	for _, k := range extension.Kinds() {
+		if _, err := rooted.Resolve(folder, k.ReleaseFolder); err == nil {
+			return k, true
+		}
+		if slices.ContainsFunc(k.Mergeable, func(name string) bool { _, err := folder.Lstat(name); return err == nil }) {
+			has = append(has, k)
+		}
+	}
+	for _, k := range has {
+		if filepath.Base(filepath.Dir(where)) == path.Base(k.RunFolder) {
+			return k, true
+		}
+	}
+	if len(has) > 0 {
+		return has[0], true
+	}
+	return extension.Sysext(), false
+}
+
+// searched are the folders in which extensions are looked for, the usual one
+// first; the last two by inlay alone, for the documents' sake.
+func searched(k extension.Kind) []string {
+	base := path.Base(k.RunFolder)
+	return []string{"var/lib/" + base, "run/" + base, "etc/" + base, "usr/local/lib/" + base, "usr/lib/" + base}
+}
+
+// inFolder says whether a place lies in a folder of the machine.
+func inFolder(p *Place, machine *os.Root, dir string) bool {
+	want, err := machine.Stat(dir)
+	if err != nil {
+		clean, resolveErr := rooted.Resolve(machine, dir)
+		if resolveErr != nil {
+			return false
+		}
+		if want, err = machine.Stat(clean); err != nil {
+			return false
+		}
+	}
+	is, err := p.root.Stat(p.above)
+	return err == nil && os.SameFile(want, is)
+}
+
+// wholeTree returns the file that makes a folder pass for a whole system, or "".
+func wholeTree(folder *os.Root) string {
+	for _, name := range []string{"etc/os-release", "usr/lib/os-release"} {
+		if _, err := rooted.Resolve(folder, name); err == nil {
+			return name
+		}
+	}
+	return ""
+}
+
+// maxMarker bounds the list of what is merged, in bytes.
+const maxMarker = 1 << 20
+
+// merged says whether an extension of that name is merged on the machine, by what
+// systemd leaves in the merged folders.
+func merged(machine *os.Root, name string) bool {
+	if machine == nil {
+		return false
+	}
+	for _, k := range extension.Kinds() {
+		for _, hierarchy := range k.Mergeable {
+			text, err := rooted.ReadFile(machine, path.Join(hierarchy, ".systemd-"+k.Name, "extensions"), maxMarker)
+			if err == nil && slices.Contains(strings.Split(string(text), "\n"), name) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func releaseLine(k extension.Kind, name string) string {
+	return fmt.Sprintf("echo ID=%s > /%s", extension.Any, k.ReleaseFile(name))
+}
+
+func firstHint(err error) string {
+	if hints := hint.Of(err); len(hints) > 0 {
+		return hints[0]
+	}
+	return ""
+}
+
+func slashed(folders []string) string { return "/" + strings.Join(folders, ", /") }

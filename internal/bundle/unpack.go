@@ -1,0 +1,139 @@
+package bundle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"inlay/internal/extension"
+	"inlay/internal/hint"
+	"inlay/internal/source"
+)
+
+// Options say how to unpack.
+type Options struct {
+	// Replace takes the place of whatever folder is there, and unpacks anew what is
+	// there already.
+	Replace bool
+	// NoSameOwner gives all files to who runs this, and leaves out what only root
+	// can make.
+	NoSameOwner bool
+	// Machine is the root of the system that the folder is for: by its os-release
+	// and what it has merged the result is judged. nil means that nobody asks.
+	Machine *os.Root
+	// Host overrides what Machine says of itself; its Architecture is always used.
+	Architecture string // of the machine, in systemd's words
+}
+
+// Result says what was unpacked.
+type Result struct {
+	Path string `json:"path"`
+	// Same says that nothing was done: the folder holds these images already.
+	Same     bool            `json:"same"`
+	Replaced bool            `json:"replaced"` // a folder was there before
+	Digests  []source.Digest `json:"digests,omitempty"`
+	Counts   *Counts         `json:"counts,omitempty"` // absent if nothing was done
+	Use      *Use            `json:"extension,omitempty"`
+	Notes    []string        `json:"notes,omitempty"`
+}
+
+// Unpack lays all layers of parts, the lowest first, into the place. The folder
+// appears complete, or what was there stays. Errors include *BusyError,
+// *OccupiedError and, wrapped, those of the source.
+func Unpack(ctx context.Context, to *Place, parts []Part, o Options) (result *Result, err error) {
+	at, err := to.open()
+	if err != nil {
+		return nil, err
+	}
+	defer at.close()
+	defer func() {
+		if err != nil {
+			at.takeBack()
+		}
+	}()
+	result = &Result{Path: to.Path}
+	for _, p := range parts {
+		if p.Image.Digest != "" {
+			result.Digests = append(result.Digests, p.Image.Digest)
+		}
+	}
+	want := recordOf(parts, o.NoSameOwner)
+	there, err := at.occupied()
+	if err != nil {
+		return nil, err
+	}
+	if there {
+		has, ours := readRecord(at.handle, to.name)
+		switch {
+		case o.Replace:
+		case !ours:
+			return nil, hint.Wrap(&OccupiedError{to.Path}, "name another folder, remove this one, or pass --replace to put the image in its place")
+		case has.holds(want):
+			result.Same = true
+			return result, result.judge(to, o)
+		}
+	}
+	result.Replaced = there
+	if err := at.room(parts); err != nil {
+		return nil, err
+	}
+	if err := result.unpack(ctx, at, parts, want, o); err != nil {
+		return nil, err
+	}
+	return result, result.judge(to, o)
+}
+
+func (r *Result) unpack(ctx context.Context, at *opened, parts []Part, want *record, o Options) error {
+	s, err := at.stage()
+	if err != nil {
+		return err
+	}
+	a := &attributes{mine: o.NoSameOwner}
+	r.Counts, err = s.fill(ctx, parts, a)
+	if err == nil && want != nil {
+		if recordErr := want.write(s.lock, newTree); recordErr != nil {
+			r.Notes = append(r.Notes, fmt.Sprintf("the file system takes no note of what was unpacked (%v): the next time it will be unpacked again", recordErr))
+		}
+	}
+	if err == nil {
+		err = s.commit()
+	}
+	if err != nil {
+		return errors.Join(err, s.end())
+	}
+	r.Notes = append(r.Notes, a.notes()...)
+	if r.Replaced && merged(o.Machine, extension.TrimSuffix(at.name)) {
+		r.Notes = append(r.Notes, fmt.Sprintf("the folder that was there before is merged now, and is kept in %q until the next time", s.path()))
+		return s.leave()
+	}
+	// It has appeared: what cannot be cleared now, the next command clears.
+	_ = s.end()
+	return nil
+}
+
+// room refuses to begin what is sure not to fit: what is stored, compressed or
+// not, takes no less when it is unpacked.
+func (o *opened) room(parts []Part) error {
+	var need int64
+	for _, p := range parts {
+		for _, l := range p.Image.Layers {
+			need += max(l.Size, 0)
+		}
+	}
+	var s unix.Statfs_t
+	if err := unix.Fstatfs(int(o.handle.Fd()), &s); err != nil {
+		return nil //nolint:nilerr // what cannot be asked, writing will tell
+	}
+	free := int64(s.Bavail) * s.Bsize
+	if os.Geteuid() == 0 {
+		free = int64(s.Bfree) * s.Bsize
+	}
+	if need <= free {
+		return nil
+	}
+	return hint.Wrap(fmt.Errorf("unpacking to %q takes at least %d bytes, and %d are free: %w", o.Path, need, free, unix.ENOSPC),
+		"free some space, or name a folder on another file system")
+}
