@@ -1,0 +1,98 @@
+package mount
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// isFolder reports whether f is open on a folder.
+func isFolder(f *os.File) (bool, error) {
+	var stat unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &stat); err != nil {
+		return false, fmt.Errorf("looking at %q: %w", f.Name(), err)
+	}
+	return stat.Mode&unix.S_IFMT == unix.S_IFDIR, nil
+}
+
+// openPath opens what is at path, a mount if there is one, without reading it,
+// following a link or waking up an automounter.
+func openPath(path string) (*os.File, error) {
+	fd, err := unix.Open(path, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("opening %q: %w", path, err)
+	}
+	return os.NewFile(uintptr(fd), path), nil
+}
+
+// reopen opens the folder that f is open on for reading, which the kernel wants
+// of layers before Linux 6.15.
+func reopen(f *os.File) (*os.File, error) {
+	fd, err := unix.Openat(int(f.Fd()), ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), f.Name()), nil
+}
+
+// walk opens rel below root without following any link. Mounts are entered.
+func walk(root *os.File, rel string) (*os.File, error) {
+	if !filepath.IsLocal(rel) {
+		return nil, fmt.Errorf("opening %q: not below the mount", rel)
+	}
+	at := int(root.Fd())
+	for name := range strings.SplitSeq(filepath.Clean(rel), "/") {
+		fd, err := unix.Openat(at, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		if at != int(root.Fd()) {
+			unix.Close(at)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("opening %q of a mount: %w", rel, err)
+		}
+		at = fd
+		var stat unix.Stat_t
+		if err := unix.Fstat(fd, &stat); err != nil || stat.Mode&unix.S_IFMT == unix.S_IFLNK {
+			unix.Close(fd)
+			return nil, fmt.Errorf("opening %q of a mount: %q is a link", rel, name)
+		}
+	}
+	return os.NewFile(uintptr(at), rel), nil
+}
+
+// mountID returns the number that mountinfo has for the mount that f is on.
+func mountID(f *os.File) (int, error) {
+	info, err := os.Open("/proc/self/fdinfo/" + strconv.Itoa(int(f.Fd())))
+	if err != nil {
+		return 0, fmt.Errorf("asking for the mount of %q: %w", f.Name(), err)
+	}
+	defer info.Close()
+	lines := bufio.NewScanner(info)
+	for lines.Scan() {
+		if text, found := strings.CutPrefix(lines.Text(), "mnt_id:"); found {
+			id, err := strconv.Atoi(strings.TrimSpace(text))
+			if err != nil {
+				return 0, fmt.Errorf("asking for the mount of %q: %w", f.Name(), err)
+			}
+			return id, nil
+		}
+	}
+	return 0, fmt.Errorf("asking for the mount of %q: the kernel does not say", f.Name())
+}
+
+// sameFile reports whether a and b are open on the same file.
+func sameFile(a, b *os.File) (bool, error) {
+	x, err := identify(int(a.Fd()))
+	if err != nil {
+		return false, fmt.Errorf("looking at %q: %w", a.Name(), err)
+	}
+	y, err := identify(int(b.Fd()))
+	if err != nil {
+		return false, fmt.Errorf("looking at %q: %w", b.Name(), err)
+	}
+	return x == y, nil
+}
