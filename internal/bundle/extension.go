@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"inlay/internal/content"
+	"inlay/internal/discover"
 	"inlay/internal/extension"
 	"inlay/internal/hint"
 	"inlay/internal/rooted"
@@ -54,9 +55,16 @@ func (r *Result) judge(p *Place, o Options) error {
 
 func use(folder *os.Root, p *Place, o Options) (*Use, error) {
 	files := content.Folder(folder)
-	k, any := kindOf(folder, p.Path)
+	k, holds := kindOf(folder, p.Path)
 	u := &Use{Kind: k.Name, Name: extension.NameOfFolder(k, p.name)}
-	if !any {
+	if _, err := rooted.Resolve(folder, osRelease); err == nil {
+		why := fmt.Sprintf("it holds /%s, and so passes for a whole system, which systemd does not merge", osRelease)
+		if within(p, o.Machine, k) {
+			why += ": while it lies here, systemd-sysext merges nothing at all"
+		}
+		return u.not(why, "remove "+p.Path+", and build the image from scratch, with the files of the extension only"), nil
+	}
+	if !holds {
 		u.Kind = ""
 		return u.not("it holds nothing below "+slashed(extension.Sysext().Mergeable)+" or /etc, so that nothing of it would show when it is merged",
 			"build the image with files in /usr"), nil
@@ -78,10 +86,6 @@ func use(folder *os.Root, p *Place, o Options) (*Use, error) {
 			fmt.Sprintf("unpack it to a folder that is called %q: %s", found.Name, filepath.Join(filepath.Dir(p.Path), found.Name))), nil
 	}
 	u.Release = "/" + found.Path
-	if system := wholeTree(folder); system != "" {
-		return u.not(fmt.Sprintf("it holds /%s, and so passes for a whole system, which systemd does not merge", system),
-			"build the image from scratch, with the files of the extension only"), nil
-	}
 	host, err := extension.HostAt(content.Folder(o.Machine), o.Architecture)
 	if err != nil {
 		return u.not(err.Error(), firstHint(err)), nil
@@ -89,8 +93,8 @@ func use(folder *os.Root, p *Place, o Options) (*Use, error) {
 	if err := host.Match(k, found.Release); err != nil {
 		return u.not(err.Error(), firstHint(err)), nil
 	}
-	if where := searched(k); !slices.ContainsFunc(where, func(dir string) bool { return inFolder(p, o.Machine, dir) }) {
-		return u.not("it does not lie where extensions are looked for", "unpack it to /"+path.Join(where[0], p.name)), nil
+	if !within(p, o.Machine, k) {
+		return u.not("it does not lie where extensions are looked for", "unpack it to "+filepath.Join(o.Machine.Name(), searched(k)[0], p.name)), nil
 	}
 	u.Merges = true
 	return u, nil
@@ -125,37 +129,34 @@ func kindOf(folder *os.Root, where string) (extension.Kind, bool) {
 }
 
 // searched are the folders in which extensions are looked for, the usual one
-// first; the last two by inlay alone, for the documents' sake.
+// first; in the last ones by inlay alone, for the documents' sake.
 func searched(k extension.Kind) []string {
-	base := path.Base(k.RunFolder)
-	return []string{"var/lib/" + base, "run/" + base, "etc/" + base, "usr/local/lib/" + base, "usr/lib/" + base}
+	usual := "var/lib/" + path.Base(k.RunFolder)
+	list := slices.DeleteFunc(discover.Folders(discover.Options{Kind: k}), func(folder string) bool { return folder == usual })
+	return slices.Concat([]string{usual}, list, discover.OldFolders(k))
+}
+
+// within says whether a place lies where extensions are looked for.
+func within(p *Place, machine *os.Root, k extension.Kind) bool {
+	return slices.ContainsFunc(searched(k), func(dir string) bool { return inFolder(p, machine, dir) })
 }
 
 // inFolder says whether a place lies in a folder of the machine.
 func inFolder(p *Place, machine *os.Root, dir string) bool {
-	want, err := machine.Stat(dir)
+	clean, err := rooted.Resolve(machine, dir)
 	if err != nil {
-		clean, resolveErr := rooted.Resolve(machine, dir)
-		if resolveErr != nil {
-			return false
-		}
-		if want, err = machine.Stat(clean); err != nil {
-			return false
-		}
+		return false
 	}
-	is, err := p.root.Stat(p.above)
+	want, err := machine.Lstat(clean)
+	if err != nil {
+		return false
+	}
+	is, err := p.root.Lstat(p.above)
 	return err == nil && os.SameFile(want, is)
 }
 
-// wholeTree returns the file that makes a folder pass for a whole system, or "".
-func wholeTree(folder *os.Root) string {
-	for _, name := range []string{"etc/os-release", "usr/lib/os-release"} {
-		if _, err := rooted.Resolve(folder, name); err == nil {
-			return name
-		}
-	}
-	return ""
-}
+// osRelease makes a folder pass for a whole system.
+const osRelease = "usr/lib/os-release"
 
 // maxMarker bounds the list of what is merged, in bytes.
 const maxMarker = 1 << 20
