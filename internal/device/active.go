@@ -235,6 +235,9 @@ func (c *control) share(name string, t VerityTable) (_ *Mapping, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("asking device-mapper for it: %w", err)
 	}
+	if there.flags&unix.DM_ACTIVE_PRESENT_FLAG == 0 {
+		return nil, errUnready
+	}
 	m := &Mapping{Name: name, Number: there.number, Shared: true}
 	if m.file, m.path, err = mapperNode(there.number).open(unix.O_RDONLY); err != nil {
 		return nil, err

@@ -63,6 +63,10 @@ func (m *Mapping) Path() string { return m.path }
 // its last user.
 func (m *Mapping) Close() error { return m.file.Close() }
 
+// abandoned is the number of tries, about a second of them, after which nobody
+// is waited for who makes a device.
+const abandoned = 30
+
 func activate(ctx context.Context, name string, t VerityTable) (m *Mapping, err error) {
 	if err := errors.Join(checkName(name), t.check()); err != nil {
 		return nil, err
@@ -72,12 +76,18 @@ func activate(ctx context.Context, name string, t VerityTable) (m *Mapping, err 
 		return nil, err
 	}
 	defer c.close()
+	unready := 0
 	err = patiently(ctx, func() (again bool, err error) {
 		m, err = c.create(name, t)
 		if !errors.Is(err, errExists) {
 			return false, err
 		}
 		m, err = c.share(name, t)
+		if errors.Is(err, errUnready) {
+			if unready++; unready == abandoned {
+				err = errors.Join(err, c.clearAway(name))
+			}
+		}
 		// Its last user has left, or whoever makes it has not finished.
 		return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENXIO) || errors.Is(err, errUnready), err
 	})
@@ -109,8 +119,10 @@ func checkName(name string) error {
 // errExists says that there is a device of the name, or of the UUID.
 var errExists = errors.New("it exists")
 
-// create makes the device. It is open, and marked for removal by its last close,
-// before it has a table: whatever stops us from here on, the kernel clears up.
+// create makes the device. Once it is open it is marked for removal by its last
+// close, before it works: whatever stops us from there on, the kernel clears up.
+// Until then, a few milliseconds, only a kill leaves something, see clearAway.
+// It cannot be opened earlier: since Linux 5.15 it has no node before its table.
 func (c *control) create(name string, t VerityTable) (_ *Mapping, err error) {
 	made, err := c.do(unix.DM_DEV_CREATE, request{name: name, uuid: mapperUUID(name, t.Superblock)})
 	if errors.Is(err, unix.EBUSY) {
@@ -120,12 +132,15 @@ func (c *control) create(name string, t VerityTable) (_ *Mapping, err error) {
 		return nil, fmt.Errorf("creating it: %w", err)
 	}
 	m := &Mapping{Name: name, Number: made.number}
-	m.file, m.path, err = mapperNode(made.number).open(unix.O_RDONLY)
-	if removal := c.remove(name); removal != nil {
-		err = errors.Join(err, removal)
+	err = c.loadSigned(m, t)
+	if err == nil {
+		m.file, m.path, err = mapperNode(made.number).open(unix.O_RDONLY)
+	}
+	if removal := c.remove(name); removal != nil { // at once, if it is not open
+		err = errors.Join(err, fmt.Errorf("marking it for removal: %w", removal))
 	}
 	if err == nil {
-		err = c.fill(m, t)
+		err = c.resume(m, t)
 	}
 	if err != nil {
 		if m.file != nil {
@@ -136,16 +151,24 @@ func (c *control) create(name string, t VerityTable) (_ *Mapping, err error) {
 	return m, nil
 }
 
+// clearAway removes a device that has no table in use and that nobody has open:
+// what is left if its maker was killed in the middle.
+func (c *control) clearAway(name string) error {
+	a, err := c.do(unix.DM_DEV_STATUS, request{name: name})
+	if err != nil || a.flags&unix.DM_ACTIVE_PRESENT_FLAG != 0 || a.open != 0 {
+		return err
+	}
+	_, err = c.do(unix.DM_DEV_REMOVE, request{name: name})
+	return err
+}
+
 // mapperNode is the kernel's node of a mapped device.
 func mapperNode(number Number) node {
 	return node{fmt.Sprintf("dm-%d", number.Minor), unix.S_IFBLK, number}
 }
 
-// fill gives the new device its table and lets it work.
-func (c *control) fill(m *Mapping, t VerityTable) error {
-	if err := c.loadSigned(m, t); err != nil {
-		return err
-	}
+// resume lets the device work, and makes sure that it is the one that was meant.
+func (c *control) resume(m *Mapping, t VerityTable) error {
 	if _, err := c.do(unix.DM_DEV_SUSPEND, request{name: m.Name}); err != nil { // resumes, without the flag
 		return fmt.Errorf("resuming it: %w", err)
 	}
