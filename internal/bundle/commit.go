@@ -74,9 +74,10 @@ func (s *staging) appear() error {
 	case !errors.Is(err, unix.EEXIST):
 		return err
 	}
-	err = s.renameOut(newTree, unix.RENAME_EXCHANGE)
-	if !unknownFlag(err) {
-		return err
+	if !s.noExchange {
+		if err = s.renameOut(newTree, unix.RENAME_EXCHANGE); !unknownFlag(err) {
+			return err
+		}
 	}
 	return s.byHand()
 }

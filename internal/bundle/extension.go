@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"inlay/internal/content"
 	"inlay/internal/discover"
@@ -42,10 +43,7 @@ func (r *Result) judge(p *Place, o Options) error {
 		return err
 	}
 	defer folder.Close()
-	u, err := use(folder, p, o)
-	if err != nil {
-		return fmt.Errorf("looking at what was unpacked to %q: %w", p.Path, err)
-	}
+	u := use(folder, p, o)
 	r.Use = u
 	if awkward := extension.AwkwardName(u.Name); awkward != "" {
 		r.Notes = append(r.Notes, awkward)
@@ -53,7 +51,7 @@ func (r *Result) judge(p *Place, o Options) error {
 	return nil
 }
 
-func use(folder *os.Root, p *Place, o Options) (*Use, error) {
+func use(folder *os.Root, p *Place, o Options) *Use {
 	files := content.Folder(folder)
 	k, holds := kindOf(folder, p.Path)
 	u := &Use{Kind: k.Name, Name: extension.NameOfFolder(k, p.name)}
@@ -62,42 +60,42 @@ func use(folder *os.Root, p *Place, o Options) (*Use, error) {
 		if within(p, o.Machine, k) {
 			why += ": while it lies here, systemd-sysext merges nothing at all"
 		}
-		return u.not(why, "remove "+p.Path+", and build the image from scratch, with the files of the extension only"), nil
+		return u.not(why, "remove "+p.Path+", and build the image from scratch, with the files of the extension only")
 	}
 	if !holds {
 		u.Kind = ""
 		return u.not("it holds nothing below "+slashed(extension.Sysext().Mergeable)+" or /etc, so that nothing of it would show when it is merged",
-			"build the image with files in /usr"), nil
+			"build the image with files in /usr")
 	}
 	found, fits, err := files.Release(k, u.Name)
 	switch {
 	case errors.Is(err, extension.ErrAmbiguousRelease):
-		return u.not(err.Error(), firstHint(err)), nil
+		return u.not(err.Error(), firstHint(err))
 	case err != nil:
 		if extension.ValidName(u.Name) != nil {
-			return u.not(err.Error(), firstHint(err)), nil
+			return u.not(err.Error(), firstHint(err))
 		}
-		return u.not(fmt.Sprintf("its release file cannot be read: %v", err), "build the image with a release file such as "+releaseLine(k, u.Name)), nil
+		return u.not(fmt.Sprintf("its release file cannot be read: %v", err), "build the image with a release file such as "+releaseLine(k, u.Name))
 	case found == nil:
 		return u.not(fmt.Sprintf("it has no /%s", k.ReleaseFile(u.Name)),
-			"add to the image's Dockerfile, before its last stage: RUN mkdir -p /"+k.ReleaseFolder+" && "+releaseLine(k, u.Name)), nil
+			"add to the image's Dockerfile, before its last stage: RUN mkdir -p /"+k.ReleaseFolder+" && "+releaseLine(k, u.Name))
 	case !fits:
 		return u.not(fmt.Sprintf("its release file is called %q, which is that of an extension with another name", "/"+found.Path),
-			fmt.Sprintf("unpack it to a folder that is called %q: %s", found.Name, filepath.Join(filepath.Dir(p.Path), found.Name))), nil
+			fmt.Sprintf("unpack it to a folder that is called %q: %s", found.Name, filepath.Join(filepath.Dir(p.Path), found.Name)))
 	}
 	u.Release = "/" + found.Path
 	host, err := extension.HostAt(content.Folder(o.Machine), o.Architecture)
 	if err != nil {
-		return u.not(err.Error(), firstHint(err)), nil
+		return u.not(err.Error(), firstHint(err))
 	}
 	if err := host.Match(k, found.Release); err != nil {
-		return u.not(err.Error(), firstHint(err)), nil
+		return u.not(err.Error(), firstHint(err))
 	}
 	if !within(p, o.Machine, k) {
-		return u.not("it does not lie where extensions are looked for", "unpack it to "+filepath.Join(o.Machine.Name(), searched(k)[0], p.name)), nil
+		return u.not("it does not lie where extensions are looked for", "unpack it to "+filepath.Join(o.Machine.Name(), searched(k)[0], p.name))
 	}
 	u.Merges = true
-	return u, nil
+	return u
 }
 
 func (u *Use) not(why, mend string) *Use {
@@ -161,21 +159,27 @@ const osRelease = "usr/lib/os-release"
 // maxMarker bounds the list of what is merged, in bytes.
 const maxMarker = 1 << 20
 
-// merged says whether an extension of that name is merged on the machine, by what
-// systemd leaves in the merged folders.
-func merged(machine *os.Root, name string) bool {
+// mergedAt says when the machine merged an extension of that name, by what every
+// merge leaves in the merged folders; never is the zero time.
+func mergedAt(machine *os.Root, name string) time.Time {
 	if machine == nil {
-		return false
+		return time.Time{}
 	}
 	for _, k := range extension.Kinds() {
 		for _, hierarchy := range k.Mergeable {
-			text, err := rooted.ReadFile(machine, path.Join(hierarchy, ".systemd-"+k.Name, "extensions"), maxMarker)
-			if err == nil && slices.Contains(strings.Split(string(text), "\n"), name) {
-				return true
+			f, err := rooted.Open(machine, path.Join(hierarchy, ".systemd-"+k.Name, "extensions"))
+			if err != nil {
+				continue
+			}
+			text, err := rooted.ReadAll(f, maxMarker)
+			info, statErr := f.Stat()
+			f.Close()
+			if err == nil && statErr == nil && slices.Contains(strings.Split(string(text), "\n"), name) {
+				return info.ModTime()
 			}
 		}
 	}
-	return false
+	return time.Time{}
 }
 
 func releaseLine(k extension.Kind, name string) string {

@@ -159,4 +159,3 @@ func (l *layer) special(name string, ino *tree.Inode) error {
 	ino.Ref = ref
 	return l.attrs.set(l.contents.folder, base, name, ino)
 }
-

@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
+	"inlay/internal/extension"
 	"inlay/internal/hint"
 )
 
@@ -23,6 +26,7 @@ const (
 	newTree    = "tree"    // what is to appear; after an exchange, what was there before
 	oldTree    = "old"     // what was there before, where the file system knows no exchange
 	newContent = "content" // files that have no name in the tree yet, by number
+	inUse      = "merged"  // what was there before, while the system has it merged
 )
 
 // staging is a folder beside the final one, in which that is made. Whoever holds
@@ -33,12 +37,16 @@ type staging struct {
 	name string
 	lock *os.File // the folder itself, locked
 	dir  *os.Root // the same
+
+	// merged is when the system merged what is in the place; zero if it hasn't.
+	merged     time.Time
+	noExchange bool
 }
 
 // stage makes the staging folder of a place and clears what an interrupted
 // command has left in it. If another process is at work it returns a *BusyError.
-func (o *opened) stage() (*staging, error) {
-	s := &staging{at: o, name: stagePrefix + o.Place.name + stageSuffix}
+func (o *opened) stage(machine *os.Root) (*staging, error) {
+	s := &staging{at: o, name: o.stageName(), merged: mergedAt(machine, extension.TrimSuffix(o.name))}
 	if err := s.acquire(); err != nil {
 		return nil, err
 	}
@@ -50,6 +58,20 @@ func (o *opened) stage() (*staging, error) {
 		return nil, errors.Join(fmt.Errorf("preparing %q: %w", s.path(), err), s.end())
 	}
 	return s, nil
+}
+
+func (o *opened) stageName() string { return stagePrefix + o.name + stageSuffix }
+
+// recover puts back what an interrupted exchange by hand has left nowhere.
+func (o *opened) recover(machine *os.Root) error {
+	if _, err := o.folder.Lstat(o.stageName()); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	s, err := o.stage(machine)
+	if err != nil {
+		return err
+	}
+	return s.end()
 }
 
 func (s *staging) path() string { return s.at.handle.Name() + "/" + s.name }
@@ -120,7 +142,7 @@ func (s *staging) mine() error {
 // the rest.
 func (s *staging) settle() error {
 	if _, err := s.dir.Lstat(oldTree); err == nil {
-		if _, err := s.at.folder.Lstat(s.at.Place.name); errors.Is(err, fs.ErrNotExist) {
+		if _, err := s.at.folder.Lstat(s.at.name); errors.Is(err, fs.ErrNotExist) {
 			if err := s.renameOut(oldTree, 0); err != nil {
 				return fmt.Errorf("putting %q back: %w", s.at.Path, err)
 			}
@@ -129,9 +151,12 @@ func (s *staging) settle() error {
 	return s.clear()
 }
 
-// clear empties the staging folder.
+// clear empties the staging folder, but for what is in use.
 func (s *staging) clear() error {
-	for _, name := range []string{newContent, newTree, oldTree} {
+	for _, name := range []string{newContent, newTree, oldTree, inUse} {
+		if name == inUse && s.used(name) {
+			continue
+		}
 		if err := removeAll(s.dir, name); err != nil {
 			return err
 		}
@@ -139,11 +164,51 @@ func (s *staging) clear() error {
 	return nil
 }
 
-// end removes the staging folder with all that is in it, and lets others in. The
-// error matters only to who wants the room back: the next one clears it.
+// keep sets aside what was in the place before, if the system has it merged: to
+// take its files away now would take them out of the running system. It says
+// whether it did.
+func (s *staging) keep(since time.Time) (bool, error) {
+	if s.merged.IsZero() || since.After(s.merged) {
+		return false, nil
+	}
+	name := newTree
+	if _, err := s.dir.Lstat(oldTree); err == nil {
+		name = oldTree
+	}
+	if err := removeAll(s.dir, inUse); err != nil {
+		return false, err
+	}
+	if err := s.dir.Rename(name, inUse); err != nil {
+		return false, err
+	}
+	// Not every file system notes when a folder was renamed.
+	info, err := s.dir.Lstat(inUse)
+	if err != nil {
+		return true, err
+	}
+	return true, s.dir.Chmod(inUse, info.Mode())
+}
+
+// used says whether what was set aside is what is merged: nothing was merged since.
+func (s *staging) used(name string) bool {
+	info, err := s.dir.Lstat(name)
+	return err == nil && !s.merged.IsZero() && !changed(info).Before(s.merged)
+}
+
+// changed is when a folder was renamed last, or its attributes were set.
+func changed(info fs.FileInfo) time.Time {
+	if s, ok := info.Sys().(*syscall.Stat_t); ok {
+		return time.Unix(s.Ctim.Unix())
+	}
+	return time.Time{}
+}
+
+// end removes the staging folder with what is in it and not in use, and lets
+// others in. The error matters only to who wants the room back: the next one
+// clears it.
 func (s *staging) end() error {
 	err := s.clear()
-	if err == nil {
+	if err == nil && !s.used(inUse) {
 		err = s.at.folder.Remove(s.name)
 	}
 	return errors.Join(err, s.leave())
@@ -158,7 +223,7 @@ func removeAll(dir *os.Root, name string) error {
 	if !errors.Is(err, fs.ErrPermission) {
 		return err
 	}
-	walkErr := fs.WalkDir(dir.FS(), name, func(at string, e fs.DirEntry, err error) error {
+	walkErr := fs.WalkDir(dir.FS(), name, func(at string, e fs.DirEntry, _ error) error {
 		if e != nil && e.IsDir() {
 			// The folder is looked at before it is read, and read again after this.
 			return dir.Chmod(at, 0o700)

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
-	"inlay/internal/extension"
 	"inlay/internal/hint"
 	"inlay/internal/source"
 )
@@ -23,9 +23,10 @@ type Options struct {
 	NoSameOwner bool
 	// Machine is the root of the system that the folder is for: by its os-release
 	// and what it has merged the result is judged. nil means that nobody asks.
-	Machine *os.Root
-	// Host overrides what Machine says of itself; its Architecture is always used.
+	Machine      *os.Root
 	Architecture string // of the machine, in systemd's words
+
+	noExchange bool // for tests: the file system cannot exchange two folders
 }
 
 // Result says what was unpacked.
@@ -62,6 +63,11 @@ func Unpack(ctx context.Context, to *Place, parts []Part, o Options) (result *Re
 	}
 	want := recordOf(parts, o.NoSameOwner)
 	there, err := at.occupied()
+	if err == nil && !there {
+		if err = at.recover(o.Machine); err == nil {
+			there, err = at.occupied()
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -87,9 +93,13 @@ func Unpack(ctx context.Context, to *Place, parts []Part, o Options) (result *Re
 }
 
 func (r *Result) unpack(ctx context.Context, at *opened, parts []Part, want *record, o Options) error {
-	s, err := at.stage()
+	s, err := at.stage(o.Machine)
 	if err != nil {
 		return err
+	}
+	var since time.Time
+	if info, err := at.folder.Lstat(at.name); err == nil {
+		since = changed(info)
 	}
 	a := &attributes{mine: o.NoSameOwner}
 	r.Counts, err = s.fill(ctx, parts, a)
@@ -99,15 +109,21 @@ func (r *Result) unpack(ctx context.Context, at *opened, parts []Part, want *rec
 		}
 	}
 	if err == nil {
+		s.noExchange = o.noExchange
 		err = s.commit()
 	}
 	if err != nil {
 		return errors.Join(err, s.end())
 	}
 	r.Notes = append(r.Notes, a.notes()...)
-	if r.Replaced && merged(o.Machine, extension.TrimSuffix(at.name)) {
-		r.Notes = append(r.Notes, fmt.Sprintf("the folder that was there before is merged now, and is kept in %q until the next time", s.path()))
-		return s.leave()
+	if r.Replaced {
+		kept, err := s.keep(since)
+		if kept {
+			r.Notes = append(r.Notes, fmt.Sprintf("what was there before is merged now: it stays so until the next merge, and in %q until it is unpacked again after that", s.path()))
+		}
+		if err != nil {
+			return errors.Join(err, s.leave())
+		}
 	}
 	// It has appeared: what cannot be cleared now, the next command clears.
 	_ = s.end()

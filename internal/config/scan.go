@@ -31,7 +31,7 @@ type scan struct {
 
 // cause says what to do about an unclear line.
 func (s *scan) cause() string {
-	return fmt.Sprintf("put install: above line %d, whose quotes or brackets may swallow it, or close those in the same line", s.culprit)
+	return fmt.Sprintf("put it above line %d, whose quotes or brackets may swallow it, or close those in the same line", s.culprit)
 }
 
 func (s *scan) line(i int, text string, as standing) {
