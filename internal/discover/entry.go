@@ -173,15 +173,15 @@ func (f *finder) empty(name string) (bool, error) {
 // target follows a place to what it leads to.
 func (f *finder) target(place string) (target, error) {
 	at, err := rooted.Resolve(f.options.Root, place)
+	if errors.Is(err, fs.ErrNotExist) {
+		return target{}, errors.New("it vanished while it was looked at")
+	}
 	if err == nil {
 		var t target
 		if t, err = look(f.options.Root, at); err == nil {
 			t.link = at != place
 			return t, nil
 		}
-	}
-	if errors.Is(err, fs.ErrNotExist) {
-		err = rooted.ErrDangling
 	}
 	if reason, known := unfit(err); known {
 		return target{}, hint.Wrap(errors.New(reason), "mend the link, or remove it")

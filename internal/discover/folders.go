@@ -79,8 +79,14 @@ func (r rules) versioned() bool { return r.version >= 256 }
 // list shows where links lead.
 func (r rules) stacks() bool { return r.version >= 260 }
 
-// tildes says that "~" and "^" may stand in the version of a file.
-func (r rules) tildes() bool { return r.version >= 262 }
+// specified says that the version of a file has the characters of UAPI.10, "~"
+// and "^" among them, and no others. Before, it had those of a list of its own.
+// Measured with 257 and 262, as is typed.
+func (r rules) specified() bool { return r.version >= 262 }
+
+// typed says that a version must be of the right type to be one. Before, the
+// best of all had to be, or there was none.
+func (r rules) typed() bool { return r.version >= 262 }
 
 // cleaned is a folder's name without a slash in front.
 func cleaned(folder string) string { return strings.TrimPrefix(path.Join("/", folder), "/") }

@@ -1,9 +1,11 @@
 package discover
 
 import (
+	"encoding/binary"
 	"io/fs"
 	"os"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -42,7 +44,35 @@ func look(root *os.Root, path string) (target, error) {
 	defer f.Close()
 	t, err := inspect(f)
 	t.path = path
+	if t.subvolume {
+		if made, ok := subvolumeMade(root, path); ok {
+			t.created = made
+		}
+	}
 	return t, err
+}
+
+// A subvolume's description, as BTRFS_IOC_GET_SUBVOL_INFO (Linux 4.18) gives it.
+const (
+	subvolumeInfo     = 0x81f8943c // the request
+	subvolumeInfoSize = 504
+	subvolumeOrigin   = 392 // where the time is at which it was made
+)
+
+// subvolumeMade tells when a subvolume was made: a snapshot has the birth time of
+// what it was taken of.
+func subvolumeMade(root *os.Root, path string) (time.Time, bool) {
+	f, err := root.OpenFile(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return time.Time{}, false
+	}
+	defer f.Close()
+	var b [subvolumeInfoSize]byte
+	if _, _, e := unix.Syscall(unix.SYS_IOCTL, f.Fd(), subvolumeInfo, uintptr(unsafe.Pointer(&b))); e != 0 { //nolint:gosec // the kernel writes as many bytes as the request says
+		return time.Time{}, false
+	}
+	at := b[subvolumeOrigin:]
+	return time.Unix(int64(binary.NativeEndian.Uint64(at)), int64(binary.NativeEndian.Uint32(at[8:]))), true //nolint:gosec // a time
 }
 
 // inspect tells what an open file is.

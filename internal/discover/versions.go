@@ -100,10 +100,11 @@ func number(digits string) (uint32, bool) {
 }
 
 func (p Pattern) validVersion(text string) error {
-	const always = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.,_-+"
-	allowed := always
-	if rulesOf(Options{Systemd: p.Systemd}).tildes() {
+	allowed := "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-"
+	if rulesOf(Options{Systemd: p.Systemd}).specified() {
 		allowed += "~^"
+	} else {
+		allowed += ",_+"
 	}
 	switch bad := strings.Trim(text, allowed); {
 	case text == "":
@@ -154,8 +155,8 @@ func (p Pattern) Compare(a, b Pick) int {
 }
 
 // pick picks a version from the versioned folder at a path without links, and
-// follows it. systemd doesn't look at the next best if the best is not what the
-// folder's name promises, and so the folder is passed over.
+// follows it. systemd does not make do with the next best if the best leads
+// nowhere, and so the folder is passed over.
 func (f *finder) pick(folder string, m form) (*Pick, target, error) {
 	names, err := rooted.ReadNames(f.options.Root, folder, maxEntries)
 	if err != nil {
@@ -166,6 +167,13 @@ func (f *finder) pick(folder string, m form) (*Pick, target, error) {
 	var passed []Shadow
 	for _, name := range names {
 		pick, err := p.Read(name)
+		if err == nil && f.rules.typed() {
+			var t target
+			if t, err = f.target(path.Join(folder, name)); err != nil {
+				return nil, target{}, fmt.Errorf("one of its versions, %q: %w", name, err)
+			}
+			err = m.wants(t)
+		}
 		switch {
 		case err != nil:
 			passed = append(passed, Shadow{path.Join(folder, name), err.Error()})
@@ -183,17 +191,25 @@ func (f *finder) pick(folder string, m form) (*Pick, target, error) {
 	}
 	best.Passed = passed
 	t, err := f.target(path.Join(folder, best.Entry))
+	if err == nil {
+		err = m.wants(t)
+	}
 	if err != nil {
 		return nil, target{}, fmt.Errorf("the best version, %q: %w", best.Entry, err)
 	}
+	return best, t, nil
+}
+
+// wants checks that a version is what the folder's name promises.
+func (m form) wants(t target) error {
 	switch {
 	case m.format == ".raw" && !t.mode.IsRegular() && !isBlock(t.mode):
-		return nil, target{}, fmt.Errorf("the best version, %q, is no image", best.Entry)
+		return hint.Wrap(errors.New("it is no image"), fmt.Sprintf("keep folders in a folder called %q", m.name+".v"))
 	case m.format != ".raw" && !t.mode.IsDir():
-		return nil, target{}, hint.Wrap(fmt.Errorf("the best version, %q, is no folder", best.Entry),
-			fmt.Sprintf("keep images in a folder called %q", p.Name+".raw.v"))
+		return hint.Wrap(errors.New("it is no folder"), fmt.Sprintf("keep images in a folder called %q", m.name+".raw.v"))
+	default:
+		return nil
 	}
-	return best, t, nil
 }
 
 func better(folder string, winner, loser Pick) Shadow {
