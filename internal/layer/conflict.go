@@ -43,3 +43,15 @@ func (p *Plan) Conflicts(ctx context.Context) ([]Conflict, error) {
 func (p *Plan) Vanishing(ctx context.Context) ([]string, error) {
 	return nil, errors.New("not yet")
 }
+
+// Folder is a folder of the host whose attributes an extension would change.
+type Folder struct {
+	// Path is absolute, below the root.
+	Path string
+	// Mode, UID, GID and Label (nil if there is none) are the host's.
+	Mode     uint32
+	UID, GID uint32
+	Label    []byte
+	// Extension is the topmost one that has the folder, with others.
+	Extension string
+}

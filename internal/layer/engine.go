@@ -35,9 +35,6 @@ type RunOptions struct {
 	NoReload bool
 	// Always refreshes where nothing has changed, too.
 	Always bool
-	// SetAsideSignatures is that of RefreshOptions; the native engine, which judges
-	// signatures itself, has no use for it.
-	SetAsideSignatures bool
 }
 
 // Result is what an engine did.

@@ -48,6 +48,9 @@ type Item struct {
 	Opened *discover.Opened
 	// Volume is what to mount of an image; nil for a folder.
 	Volume *Volume
+	// Unsettled says that nobody here can read the files of the image: whether it
+	// fits, and what it brings, is known once it is mounted and Plan.Settle called.
+	Unsettled bool
 
 	tree *content.Tree // the files; nil if nobody here can read them
 }
@@ -94,16 +97,23 @@ type Stack struct {
 	// mount on. Bare says that it is missing or empty, and so is no layer.
 	Missing, Bare bool
 	// Layers are the extensions that bring something for it, the topmost first.
-	// What the files of an image are, that nobody here can read, is known once it is
-	// mounted: it is in Unknown, in the same order, and a layer if it turns out to
-	// have that folder with something in it.
-	Layers, Unknown []*Item
-	// Idle says that no extension brings anything and the mode doesn't ask for an
-	// overlay all the same. With Unknown ones that is not known yet, and false.
-	Idle bool
+	Layers []Layer
+	// Idle says that nothing is to be laid over it, as no extension brings anything
+	// and the mode doesn't ask for an overlay all the same, or as Reason says. While
+	// Plan.Unsettled has items it may be true too early.
+	Idle   bool
+	Reason string
 	// MakesReadOnly are the paths that can be written to now, and could not after
 	// the merge.
 	MakesReadOnly []string
+}
+
+// Layer is what one extension brings for a hierarchy.
+type Layer struct {
+	*Item
+	// Folder is the folder in the extension, without links and without a leading
+	// slash.
+	Folder string
 }
 
 // Warning is something to know before a merge, that doesn't stop it.
@@ -122,6 +132,9 @@ type Plan struct {
 	// Stacks are by path.
 	Stacks   []Stack
 	Warnings []Warning
+	// Folders are those whose mode, owner or label an extension would change: the
+	// host's are to be given to the merged ones.
+	Folders []Folder
 
 	closers []func() error
 }
@@ -160,3 +173,10 @@ func MakePlan(ctx context.Context, r Request) (*Plan, error) { return nil, error
 type RefusedError struct{ Reason string }
 
 func (e *RefusedError) Error() string { return e.Reason }
+
+// Unsettled returns the items that are merged if Settle agrees.
+func (p *Plan) Unsettled() []*Item { return nil }
+
+// Settle looks at the files of an item that is mounted now, as far as MakePlan
+// could not, changes its State, and the Stacks with it.
+func (p *Plan) Settle(ctx context.Context, i *Item, tree *content.Tree) error { return nil }

@@ -21,6 +21,10 @@ type Request struct {
 	// Architecture is systemd's word for the host's; "" is this process's. Host
 	// overrides it.
 	Architecture string
+	// Engine is who will merge; "" is EngineNative. What systemd's merge would fail
+	// of as a whole is left out for it; what only the native engine looks at, the
+	// safety of what the files are, isn't asked for it.
+	Engine string
 	// Systemd is the version whose rules count; 0 is the newest known.
 	Systemd int
 	// User is who may own extensions and the folders above them, beside root.
@@ -33,7 +37,10 @@ type Request struct {
 	Policy            trust.Policy
 	Anchors           *trust.Set
 	RequireValidDates bool
-	Now               time.Time
+	// SetAside says that systemd ignores the signatures of images: see
+	// RefreshOptions.
+	SetAside bool
+	Now      time.Time
 	// Mapper says that the engine has data with a hash tree pass through dm-verity,
 	// and reads nothing of it before. Only then may the data itself stay unread.
 	Mapper bool
