@@ -51,10 +51,10 @@ func (e *OccupiedError) Error() string {
 }
 
 // PlatformError says that an image is for other machines.
-type PlatformError struct{ Image, Machine string }
+type PlatformError struct{ Image, Wanted string }
 
 func (e *PlatformError) Error() string {
-	return fmt.Sprintf("the image is for %s, and this machine is linux/%s", e.Image, e.Machine)
+	return fmt.Sprintf("the image is for %s, and one for linux/%s is wanted", e.Image, e.Wanted)
 }
 
 // CheckPlatform refuses an image for other machines than those of Go's

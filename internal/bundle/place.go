@@ -102,6 +102,19 @@ func (p *Place) Close() error {
 	return p.root.Close()
 }
 
+// Near returns the path of the last folder on the way to the place that is there:
+// what is spooled meanwhile belongs on the same file system.
+func (p *Place) Near() string {
+	at := p.above
+	for at != "." {
+		if _, err := p.root.Lstat(at); err == nil {
+			break
+		}
+		at = path.Dir(at)
+	}
+	return filepath.Join(p.root.Name(), at)
+}
+
 // full is the place's path below its root.
 func (p *Place) full() string { return path.Join(p.above, p.name) }
 

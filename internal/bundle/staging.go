@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -74,7 +75,7 @@ func (o *opened) recover(machine *os.Root) error {
 	return s.end()
 }
 
-func (s *staging) path() string { return s.at.handle.Name() + "/" + s.name }
+func (s *staging) path() string { return filepath.Join(filepath.Dir(s.at.Path), s.name) }
 
 // acquire makes the folder, unless there is one, and locks it.
 func (s *staging) acquire() error {

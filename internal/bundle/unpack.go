@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"time"
 
@@ -62,27 +63,22 @@ func Unpack(ctx context.Context, to *Place, parts []Part, o Options) (result *Re
 		}
 	}
 	want := recordOf(parts, o.NoSameOwner)
-	there, err := at.occupied()
-	if err == nil && !there {
+	result.Replaced, err = at.occupied()
+	if err == nil && !result.Replaced {
 		if err = at.recover(o.Machine); err == nil {
-			there, err = at.occupied()
+			result.Replaced, err = at.occupied()
 		}
 	}
 	if err != nil {
 		return nil, err
 	}
-	if there {
-		has, ours := readRecord(at.handle, to.name)
-		switch {
-		case o.Replace:
-		case !ours:
-			return nil, hint.Wrap(&OccupiedError{to.Path}, "name another folder, remove this one, or pass --replace to put the image in its place")
-		case has.holds(want):
-			result.Same = true
-			return result, result.judge(to, o)
-		}
+	if result.Same, err = at.same(result.Replaced, want, o); err != nil {
+		return nil, err
 	}
-	result.Replaced = there
+	if result.Same {
+		result.Replaced = false
+		return result, result.judge(to, o)
+	}
 	if err := at.room(parts); err != nil {
 		return nil, err
 	}
@@ -90,6 +86,40 @@ func Unpack(ctx context.Context, to *Place, parts []Part, o Options) (result *Re
 		return nil, err
 	}
 	return result, result.judge(to, o)
+}
+
+// same says whether the place holds already what is wanted. If it holds what may not
+// be replaced, the error is an *OccupiedError.
+func (o *opened) same(there bool, want *record, how Options) (bool, error) {
+	if !there || how.Replace {
+		return false, nil
+	}
+	has, ours := readRecord(o.handle, o.name)
+	if !ours {
+		return false, hint.Wrap(&OccupiedError{o.Path}, "name another folder, remove this one, or pass --replace to put the image in its place")
+	}
+	return has.holds(want), nil
+}
+
+// look says what Unpack would do: Unpacked or Same. It makes nothing.
+func (p *Place) look(parts []Part, o Options) (string, error) {
+	if _, err := p.root.Lstat(p.full()); errors.Is(err, fs.ErrNotExist) {
+		return Unpacked, nil
+	}
+	at, err := p.open()
+	if err != nil {
+		return Failed, err
+	}
+	defer at.close()
+	there, err := at.occupied()
+	if err != nil {
+		return Failed, err
+	}
+	same, err := at.same(there, recordOf(parts, o.NoSameOwner), o)
+	if same {
+		return Same, nil
+	}
+	return Unpacked, err
 }
 
 func (r *Result) unpack(ctx context.Context, at *opened, parts []Part, want *record, o Options) error {

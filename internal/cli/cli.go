@@ -69,6 +69,8 @@ func commandNamed(program string, env *Env) *cobra.Command {
 		return newAuroraboot(env)
 	case "kairos-agent":
 		return newKairosAgent(env)
+	case "luet":
+		return newLuet(env)
 	default:
 		return newRoot(env)
 	}

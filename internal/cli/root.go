@@ -33,6 +33,7 @@ func newRoot(env *Env) *cobra.Command {
 	root.AddCommand(
 		newBoot(env),
 		newBuild(env),
+		newBundle(env),
 		newDiff(env),
 		newInspect(env),
 		newVerify(env),
@@ -40,6 +41,7 @@ func newRoot(env *Env) *cobra.Command {
 		newExtensions(env, extension.Confext()),
 		newKeys(env),
 		newSign(env),
+		newUnpack(env),
 		newVersion(env),
 	)
 	return root

@@ -22,6 +22,7 @@ func TestMain(m *testing.M) {
 		"inlay":        program,
 		"auroraboot":   program,
 		"kairos-agent": program,
+		"luet":         program,
 		"test-signer": func() {
 			if err := testSigner(os.Stdin, os.Stdout); err != nil {
 				fmt.Fprintln(os.Stderr, err)

@@ -56,7 +56,7 @@ func room(path string) (name string, f floor) {
 }
 
 // programs names the packages that may start another program.
-func programs() []string { return []string{"keys", "build", "layer", "media"} }
+func programs() []string { return []string{"keys", "build", "layer", "media", "bundle"} }
 
 // breach says why the package importer may not import imported, "" if it may.
 func breach(importer, imported string, test bool) string {
