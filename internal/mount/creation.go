@@ -37,7 +37,7 @@ func (c *creation) set(option string) error {
 	case !isPair:
 		err = unix.FsconfigSetFlag(c.fd, key)
 	case len(value) > maxString:
-		return &LimitError{Limit: StringLength, Have: len(value), Max: maxString}
+		return &LimitError{Limit: StringLength, Have: len(value), Max: maxString, Path: key}
 	default:
 		err = unix.FsconfigSetString(c.fd, key, value)
 	}

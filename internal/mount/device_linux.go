@@ -29,8 +29,10 @@ type identity struct{ dev, ino uint64 }
 func identify(fd int) (identity, error) {
 	var stat unix.Stat_t
 	err := unix.Fstat(fd, &stat)
-	return identity{uint64(stat.Dev), stat.Ino}, err
+	return identityOf(&stat), err
 }
+
+func identityOf(stat *unix.Stat_t) identity { return identity{uint64(stat.Dev), stat.Ino} }
 
 // isStacked reports whether dir is on a file system that is made of others.
 func isStacked(dir *os.File) (bool, error) {

@@ -3,6 +3,7 @@ package mount
 import (
 	"bufio"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -20,14 +21,36 @@ func isFolder(f *os.File) (bool, error) {
 	return stat.Mode&unix.S_IFMT == unix.S_IFDIR, nil
 }
 
-// openPath opens what is at path, a mount if there is one, without reading it,
-// following a link or waking up an automounter.
+// sameKind refuses to mount a file on a folder, and the other way round.
+func sameKind(at, root *os.File) error {
+	a, err := isFolder(at)
+	if err != nil {
+		return err
+	}
+	b, err := isFolder(root)
+	if err == nil && a != b {
+		err = unix.ENOTDIR
+	}
+	return err
+}
+
+// openPath opens what is at path, a mount if there is one, without reading it or
+// waking up an automounter. A link is refused.
 func openPath(path string) (*os.File, error) {
 	fd, err := unix.Open(path, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("opening %q: %w", path, err)
 	}
-	return os.NewFile(uintptr(fd), path), nil
+	f := os.NewFile(uintptr(fd), path)
+	info, err := f.Stat()
+	if err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		err = fmt.Errorf("opening %q: it is a link", path)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
 // reopen opens the folder that f is open on for reading, which the kernel wants
@@ -56,9 +79,13 @@ func walk(root *os.File, rel string) (*os.File, error) {
 		}
 		at = fd
 		var stat unix.Stat_t
-		if err := unix.Fstat(fd, &stat); err != nil || stat.Mode&unix.S_IFMT == unix.S_IFLNK {
+		err = unix.Fstat(fd, &stat)
+		if err == nil && stat.Mode&unix.S_IFMT == unix.S_IFLNK {
+			err = fmt.Errorf("%q is a link", name)
+		}
+		if err != nil {
 			unix.Close(fd)
-			return nil, fmt.Errorf("opening %q of a mount: %q is a link", rel, name)
+			return nil, fmt.Errorf("opening %q of a mount: %w", rel, err)
 		}
 	}
 	return os.NewFile(uintptr(at), rel), nil

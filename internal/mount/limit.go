@@ -35,7 +35,8 @@ const (
 type LimitError struct {
 	Limit     Limit
 	Have, Max int
-	// Path is the folder or the option that is too much, where it is one.
+	// Path is the folder that is too much, or the name of the option, where it is
+	// one.
 	Path string
 }
 
@@ -48,7 +49,7 @@ func (e *LimitError) Error() string {
 	case OptionPage:
 		return fmt.Sprintf("%d bytes of mount options are more than the %d that this kernel takes", e.Have, e.Max)
 	case StringLength:
-		return fmt.Sprintf("a value of %d bytes is longer than the %d that the kernel takes: %q", e.Have, e.Max, e.Path)
+		return fmt.Sprintf("option %q: its value of %d bytes is longer than the %d that the kernel takes", e.Path, e.Have, e.Max)
 	}
 	return "beyond a limit of the kernel"
 }

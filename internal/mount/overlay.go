@@ -183,5 +183,5 @@ func (m *Mounter) reason(o OverlayOptions, err error) error {
 				"take a layer from a file system that is not itself an overlay of overlays")
 		}
 	}
-	return err
+	return hint.Wrap(err, "see what the kernel says about it (dmesg)")
 }

@@ -23,8 +23,8 @@ const (
 	// Beneath: the new tree was mounted beneath the old one, which was then
 	// detached from above it. Every path led to one of them at every moment.
 	Beneath How = "beneath"
-	// Gap: the old tree was detached and the new one attached. Between these two
-	// calls paths led to what lies below both.
+	// Gap: the old tree was detached and the new one attached. In between, some
+	// ten microseconds, paths led to what lies below both.
 	Gap How = "gap"
 )
 
@@ -39,8 +39,7 @@ type Replaced struct {
 }
 
 // Replace mounts the tree t in place of the topmost mount at path, which must be
-// a mount point; its last component is not followed if it is a link. On failure
-// the old tree is there as before, but for one case: if the new one could not be
+// a mount point and no link to one. On failure the old tree is there as before, but for one case: if the new one could not be
 // attached in the gap, it is a clone of the old tree that is attached again.
 //
 // Where the mount around path is shared, its peers and slaves, in other mount
@@ -56,6 +55,9 @@ func (m *Mounter) Replace(path string, t *Tree) (_ *Replaced, err error) {
 		return nil, fmt.Errorf("replacing mount: %w", err)
 	}
 	defer top.Close()
+	if err := sameKind(top, t.root); err != nil {
+		return nil, fmt.Errorf("replacing mount %q: %w", path, err)
+	}
 	old, err := m.CloneFile(top, true)
 	if err != nil {
 		return nil, fmt.Errorf("replacing mount: %w", err)
@@ -78,11 +80,13 @@ func (m *Mounter) Replace(path string, t *Tree) (_ *Replaced, err error) {
 		return nil, hint.Wrap(fmt.Errorf("replacing mount %q: the new one lies beneath the old one, which stays: %w", path, why),
 			fmt.Sprintf("unmount %q once", path))
 	}
-	if err := unmount(top); err != nil {
-		return nil, fmt.Errorf("replacing mount %q: %w", path, privileged(err))
-	}
-	if err := ready.attach(path); err != nil {
-		return nil, errors.Join(fmt.Errorf("replacing mount %q: %w", path, err), old.AttachTo(path))
+	gone, err := swap(top, ready, path)
+	if err != nil {
+		err = fmt.Errorf("replacing mount %q: %w", path, err)
+		if gone {
+			err = errors.Join(err, old.AttachTo(path))
+		}
+		return nil, err
 	}
 	return &Replaced{How: Gap, Why: why, Old: old}, nil
 }

@@ -63,11 +63,7 @@ func InNamespaceOf(pid int, fn func() error) error {
 		return fn()
 	}
 	onOwnThread(func() {
-		// A thread that shares its root with others cannot change namespaces.
-		if err = unix.Unshare(unix.CLONE_FS); err == nil {
-			err = unix.Setns(int(other.Fd()), unix.CLONE_NEWNS)
-		}
-		if err != nil {
+		if err = enterOther(other); err != nil {
 			err = &NamespaceError{PID: pid, Err: privileged(err)}
 			return
 		}
@@ -76,11 +72,15 @@ func InNamespaceOf(pid int, fn func() error) error {
 	return err
 }
 
-// enterOther enters the mount namespace that the file ns stands for, unless this
-// thread is in it.
+// enterOther has this thread, which must end afterwards, enter the mount namespace
+// that the file ns stands for, unless it is in it.
 func enterOther(ns *os.File) error {
 	same, err := isHere(ns)
 	if err != nil || same {
+		return err
+	}
+	// A thread that shares its root with others cannot change namespaces.
+	if err := unix.Unshare(unix.CLONE_FS); err != nil {
 		return err
 	}
 	return unix.Setns(int(ns.Fd()), unix.CLONE_NEWNS)

@@ -63,16 +63,22 @@ func (t *Tree) Close() error {
 	return err
 }
 
-// AttachTo mounts the tree at path, whose last component is not followed if it
-// is a link. On what is mounted there already it is mounted on top. Where the
-// mount around path is shared, the tree appears in its peers, too.
+// AttachTo mounts the tree at path, whose last component must not be a link. On
+// what is mounted there already it is mounted on top. Where the mount around path
+// is shared, the tree appears in its peers, too.
 func (t *Tree) AttachTo(path string) error {
 	if t.used || t.root == nil {
 		return fmt.Errorf("mounting at %q: %w", path, errGone)
 	}
+	place, err := openPath(path)
+	if err != nil {
+		return fmt.Errorf("mounting: %w", err)
+	}
+	defer place.Close()
 	ready, err := t.ready()
 	if err == nil {
-		err = ready.attach(path)
+		defer ready.drop()
+		err = ready.attach(place)
 	}
 	if err != nil {
 		return fmt.Errorf("mounting at %q: %w", path, privileged(err))
@@ -106,12 +112,13 @@ func (t *Tree) ready() (*loose, error) {
 	return &loose{t: t, root: clone}, nil
 }
 
-// attach mounts what is ready at path.
-func (l *loose) attach(path string) error {
+// attach mounts what is ready at place, on top of what is there by now.
+func (l *loose) attach(place *os.File) error {
 	if l.root != nil {
-		return l.settle(unix.MoveMount(int(l.root.Fd()), "", unix.AT_FDCWD, path, unix.MOVE_MOUNT_F_EMPTY_PATH))
+		const here = unix.MOVE_MOUNT_F_EMPTY_PATH | unix.MOVE_MOUNT_T_EMPTY_PATH
+		return l.settle(unix.MoveMount(int(l.root.Fd()), "", int(place.Fd()), "", here))
 	}
-	return l.settle(unix.Mount(l.t.m.stage.at(l.t.name), path, "", unix.MS_MOVE, ""))
+	return l.settle(unix.Mount(l.t.m.stage.at(l.t.name), procPath(place), "", unix.MS_MOVE, ""))
 }
 
 // beneath mounts what is ready beneath the mount whose root is top.
