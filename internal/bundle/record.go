@@ -31,29 +31,28 @@ type record struct {
 }
 
 type recorded struct {
+	// Digest is "" of a folder or a bare layer, of which nothing is known but its
+	// content.
 	Digest source.Digest `json:"digest"`
 	// Pin is the digest by which the image was asked for, which may be that of an
 	// index of several images.
 	Pin source.Digest `json:"pin,omitempty"`
 }
 
-// recordOf is the record of parts, nil if one of them has no digest: of a folder or
-// a bare layer nothing is known but its content.
+// recordOf is the record of parts.
 func recordOf(parts []Part, mine bool) *record {
-	r := &record{Mine: mine}
+	r := &record{Images: []recorded{}, Mine: mine}
 	for _, p := range parts {
-		if p.Image.Digest == "" {
-			return nil
-		}
 		r.Images = append(r.Images, recorded{p.Image.Digest, p.Pin})
 	}
 	return r
 }
 
-// holds says whether r is of the same images, in the same order.
+// holds says whether r is of the same images, in the same order, as far as that
+// can be known.
 func (r *record) holds(other *record) bool {
-	return r != nil && other != nil && r.Mine == other.Mine &&
-		slices.EqualFunc(r.Images, other.Images, func(a, b recorded) bool { return a.Digest == b.Digest })
+	return r != nil && r.Mine == other.Mine &&
+		slices.EqualFunc(r.Images, other.Images, func(a, b recorded) bool { return a.Digest == b.Digest && a.Digest != "" })
 }
 
 // pinned says whether r is of the images that pins name, none of which is "".

@@ -133,7 +133,7 @@ func (r *Result) unpack(ctx context.Context, at *opened, parts []Part, want *rec
 	}
 	a := &attributes{mine: o.NoSameOwner}
 	r.Counts, err = s.fill(ctx, parts, a)
-	if err == nil && want != nil {
+	if err == nil {
 		if recordErr := want.write(s.lock, newTree); recordErr != nil {
 			r.Notes = append(r.Notes, fmt.Sprintf("the file system takes no note of what was unpacked (%v): the next time it will be unpacked again", recordErr))
 		}
