@@ -250,7 +250,7 @@ func (c *control) share(name string, t VerityTable) (_ *Mapping, err error) {
 	s, err := c.status(request{number: there.number})
 	if err != nil {
 		if errors.Is(err, ErrNotVerity) {
-			err = fmt.Errorf("%w: %w", ErrTaken, err)
+			err = taken(err)
 		}
 		return nil, err
 	}
@@ -258,11 +258,16 @@ func (c *control) share(name string, t VerityTable) (_ *Mapping, err error) {
 		return nil, errUnready
 	}
 	if err := s.shows(t); err != nil {
-		return nil, hint.Wrap(fmt.Errorf("%w: %w", ErrTaken, err), "see what it is with dmsetup table, and remove it")
+		return nil, taken(err)
 	}
 	m.KernelVerified = s.KernelVerified
 	if !m.KernelVerified && len(t.Signature) > 0 {
 		m.Unverified = errors.New("the device was there already, made without the signature")
 	}
 	return m, nil
+}
+
+// taken says why a device of the name will not do.
+func taken(err error) error {
+	return hint.Wrap(fmt.Errorf("%w: %w", ErrTaken, err), "see what it is with dmsetup table, and remove it with dmsetup remove")
 }

@@ -1,14 +1,17 @@
 package device
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strconv"
 	"strings"
 )
 
-// Backing is what lies behind a loop device, as the kernel tells it.
+// Backing is what lies behind a loop device or a partition of one, as the kernel
+// tells it.
 type Backing struct {
 	// File is the path of the file, as the kernel still knows it: " (deleted)"
 	// follows the name of one that has none any more.
@@ -24,13 +27,37 @@ type Backing struct {
 const maxAttribute = 4096
 
 // BackingOf returns what lies behind the loop device with the number, by the
-// sysfs of the running system, whose root is root. Where the number is no loop
-// device in use the error is fs.ErrNotExist.
+// sysfs of the running system, whose root is root. The number may be that of a
+// partition: systemd gives one to dm-verity. Where it is no loop device in use
+// the error is fs.ErrNotExist.
 func BackingOf(root *os.Root, number Number) (*Backing, error) {
-	b, err := backingOf(root, "sys/dev/block/"+number.String()+"/")
-	if err != nil {
-		return nil, fmt.Errorf("reading what is behind loop device %s: %w", number, err)
+	folder := "sys/dev/block/" + number.String() + "/"
+	b, err := backingOf(root, folder)
+	if errors.Is(err, fs.ErrNotExist) {
+		b, err = backingOfPart(root, folder)
 	}
+	if err != nil {
+		return nil, fmt.Errorf("reading what is behind block device %s: %w", number, err)
+	}
+	return b, nil
+}
+
+// backingOfPart is backingOf for a partition, whose folder lies in the device's.
+func backingOfPart(root *os.Root, folder string) (*Backing, error) {
+	start, err := count(root, folder+"start", 1<<62/sector)
+	if err != nil {
+		return nil, err
+	}
+	size, err := count(root, folder+"size", 1<<62/sector)
+	if err != nil {
+		return nil, err
+	}
+	b, err := backingOf(root, folder+"../")
+	if err != nil {
+		return nil, err
+	}
+	b.Offset += start * sector
+	b.Size = size * sector
 	return b, nil
 }
 
@@ -53,17 +80,25 @@ func backingOf(root *os.Root, folder string) (*Backing, error) {
 		{"ro", &readOnly, 1},
 		{"queue/logical_block_size", &sectorSize, 1 << 20},
 	} {
-		text, err := attribute(root, folder+field.name)
-		if err != nil {
+		if *field.value, err = count(root, folder+field.name, field.most); err != nil {
 			return nil, err
-		}
-		*field.value, err = strconv.ParseInt(text, 10, 64)
-		if err != nil || *field.value < 0 || *field.value > field.most {
-			return nil, fmt.Errorf("%s says %q", field.name, text)
 		}
 	}
 	b.Autoclear, b.DirectIO, b.ReadOnly, b.SectorSize = autoclear == 1, directIO == 1, readOnly == 1, int(sectorSize)
 	return b, nil
+}
+
+// count reads a file of sysfs that is a number up to most.
+func count(root *os.Root, name string, most int64) (int64, error) {
+	text, err := attribute(root, name)
+	if err != nil {
+		return 0, err
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 0 || n > most {
+		return 0, fmt.Errorf("%s says %q", name, text)
+	}
+	return n, nil
 }
 
 // attribute reads a file of sysfs, without the end of its line.

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
@@ -39,7 +40,9 @@ func loops(t testing.TB) {
 func randomFile(t testing.TB, size int) (*os.File, []byte) {
 	t.Helper()
 	content := make([]byte, size)
-	rand.NewChaCha8([32]byte{byte(size)}).Read(content)
+	if _, err := rand.NewChaCha8([32]byte{byte(size)}).Read(content); err != nil {
+		t.Fatal(err)
+	}
 	path := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(path, content, 0o600); err != nil {
 		t.Fatal(err)
@@ -426,6 +429,40 @@ func TestNotAllowed(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestBackingOfPart adds a partition as systemd does (BLKPG).
+func TestBackingOfPart(t *testing.T) {
+	t.Parallel()
+	loops(t)
+	root, err := os.OpenRoot("/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	f, _ := randomFile(t, 1<<20)
+	l, err := device.Attach(t.Context(), f, device.LoopOptions{Offset: 4096})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	part := unix.BlkpgPartition{Start: 8192, Length: 16384, Pno: 3}
+	request := unix.BlkpgIoctlArg{Op: unix.BLKPG_ADD_PARTITION, Datalen: int32(unsafe.Sizeof(part)), Data: (*byte)(unsafe.Pointer(&part))}
+	_, _, errno := unix.Syscall(unix.SYS_IOCTL, l.File().Fd(), unix.BLKPG, uintptr(unsafe.Pointer(&request)))
+	if errno != 0 {
+		t.Fatal(errno)
+	}
+	var stat unix.Stat_t
+	if err := unix.Stat(l.Path()+"p3", &stat); err != nil {
+		t.Fatal(err)
+	}
+	got, err := device.BackingOf(root, device.NumberOf(stat.Rdev))
+	want := &device.Backing{File: f.Name(), Offset: 4096 + 8192, Size: 16384, Autoclear: true, ReadOnly: true, SectorSize: 512}
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Errorf("error %v (-want +got):\n%s", err, diff)
+	}
+	l.Close()
+	nothingLeft(t, filepath.Dir(f.Name()))
 }
 
 func TestBackingOf(t *testing.T) {

@@ -62,13 +62,14 @@ func run(ctx context.Context, args []string) (string, error) {
 		if _, err := setUp(ctx, args[1], args[2], ""); err != nil {
 			return "", err
 		}
+		fmt.Print("killed=yes")
 		return "", unix.Kill(os.Getpid(), unix.SIGKILL)
 	case "crowd":
 		return crowd(ctx, args[1], args[2])
 	case "status":
 		return status(args[1])
 	case "remove":
-		return "", device.Remove(args[1])
+		return "removed=yes", device.Remove(args[1])
 	case "list":
 		listed, err := device.List()
 		var names []string
