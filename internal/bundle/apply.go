@@ -61,6 +61,7 @@ type Step struct {
 // StepError says what is wrong with one target.
 type StepError struct {
 	Target string   `json:"target"`
+	Origin string   `json:"origin"`
 	Error  string   `json:"error"`
 	Hints  []string `json:"hints,omitempty"`
 }
@@ -94,28 +95,35 @@ func steps(r ApplyRequest) []*Step {
 			rootFS = "/"
 		}
 		for _, text := range b.Targets {
-			s := &Step{Path: path.Clean(rootFS), rootFS: rootFS}
+			s := &Step{Path: path.Clean(rootFS), rootFS: rootFS, Targets: []string{text}, Origins: []string{b.Origin}}
 			t, err := parseTarget(r.Root, text, b.LocalFile)
+			s.targets = []target{t}
 			if err == nil {
 				err = s.find(r.Root, t)
 			}
 			if err != nil {
-				s.refused = s.fail(text, err)
+				s.refused = s.fail(0, err)
 			}
-			if known := folders[s.Path]; known != nil && !t.runs() && s.place != nil {
-				s = known
-			} else {
-				list = append(list, s)
-				if s.place != nil && !t.runs() {
-					folders[s.Path] = s
-				}
+			known := folders[s.Path]
+			switch {
+			case s.place == nil || t.runs():
+			case known != nil:
+				known.add(s)
+				continue
+			default:
+				folders[s.Path] = s
 			}
-			s.Targets = append(s.Targets, text)
-			s.Origins = append(s.Origins, b.Origin)
-			s.targets = append(s.targets, t)
+			list = append(list, s)
 		}
 	}
 	return list
+}
+
+// add puts the target of another step on top.
+func (s *Step) add(top *Step) {
+	s.Targets = append(s.Targets, top.Targets...)
+	s.Origins = append(s.Origins, top.Origins...)
+	s.targets = append(s.targets, top.targets...)
 }
 
 // find finds the place of a folder. What a program makes of its target is its own
@@ -133,9 +141,9 @@ func (s *Step) find(root *os.Root, t target) error {
 	return err
 }
 
-// fail notes an error of a target and returns it with its name.
-func (s *Step) fail(text string, err error) error {
+// fail notes an error of the nth target and returns it with its name.
+func (s *Step) fail(n int, err error) error {
 	s.State = Failed
-	s.Errors = append(s.Errors, StepError{Target: text, Error: err.Error(), Hints: hint.Of(err)})
-	return fmt.Errorf("target %q: %w", text, err)
+	s.Errors = append(s.Errors, StepError{Target: s.Targets[n], Origin: s.Origins[n], Error: err.Error(), Hints: hint.Of(err)})
+	return fmt.Errorf("target %q (%s): %w", s.Targets[n], s.Origins[n], err)
 }

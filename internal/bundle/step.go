@@ -70,7 +70,7 @@ func (s *Step) holds(r ApplyRequest) bool {
 func (s *Step) open(ctx context.Context, r ApplyRequest) ([]Part, error) {
 	var parts []Part
 	var errs []error
-	for _, t := range s.targets {
+	for n, t := range s.targets {
 		o := r.Source
 		o.Architecture = r.GoArchitecture
 		if o.SpoolDir == "" && s.place != nil {
@@ -82,8 +82,11 @@ func (s *Step) open(ctx context.Context, r ApplyRequest) ([]Part, error) {
 			err = CheckPlatform(im, r.GoArchitecture)
 		}
 		if err != nil {
-			errs = append(errs, s.fail(t.text, err))
+			errs = append(errs, s.fail(n, err))
 		}
+	}
+	if len(errs) > 0 && len(s.targets) > 1 {
+		s.Notes = append(s.Notes, fmt.Sprintf("%s stays as it was: of the %d images that are to lie on top of each other there, not all can be had", s.Path, len(s.targets)))
 	}
 	return parts, errors.Join(errs...)
 }
@@ -106,11 +109,10 @@ func (s *Step) unpack(ctx context.Context, r ApplyRequest, parts []Part) error {
 	return nil
 }
 
-// failAll notes an error that all targets of the step share, and names them.
+// failAll notes an error that all targets of the step share, under the first.
 func (s *Step) failAll(err error) error {
-	if len(s.targets) == 1 {
-		return s.fail(s.targets[0].text, err)
+	if len(s.targets) > 1 {
+		err = fmt.Errorf("with %d more on top of it: %w", len(s.targets)-1, err)
 	}
-	_ = s.fail(s.targets[0].text, err)
-	return fmt.Errorf("targets %q: %w", s.Targets, err)
+	return s.fail(0, err)
 }

@@ -37,15 +37,15 @@ func parseTarget(root *os.Root, text string, localFile bool) (target, error) {
 	t := target{text: text}
 	scheme, rest, found := strings.Cut(text, "://")
 	if !found || scheme == "" || rest == "" || strings.Contains(rest, "://") {
-		return t, hint.Wrap(fmt.Errorf("the target %q is not SCHEME://IMAGE", text), "write container://IMAGE to unpack it, or run://IMAGE to run it")
+		return t, hint.Wrap(errors.New("it is not of the form SCHEME://IMAGE"), "write container://IMAGE to unpack it, or run://IMAGE to run it")
 	}
 	switch t.scheme = scheme; scheme {
 	case schemeContainer, schemeDocker, schemeRun:
 	case schemePackage:
-		return t, hint.Wrap(fmt.Errorf("the target %q is a package bundle, which only luet can install", text),
+		return t, hint.Wrap(errors.New("it is a package bundle, which only luet can install"),
 			"install it with luet, or put its files into a container image and write container://IMAGE")
 	default:
-		return t, hint.Wrap(fmt.Errorf("the target %q has the unknown scheme %q", text, scheme+"://"), "the schemes are container://, docker:// and run://")
+		return t, hint.Wrap(fmt.Errorf("the scheme %q is not known", scheme+"://"), "the schemes are container://, docker:// and run://")
 	}
 	var err error
 	if localFile {
@@ -57,13 +57,11 @@ func parseTarget(root *os.Root, text string, localFile bool) (target, error) {
 	if _, digest, pinned := strings.Cut(rest, "@"); pinned {
 		where = "oci:"
 		if t.pin, err = source.ParseDigest(digest); err != nil {
-			return t, hint.Default(fmt.Errorf("reading the target %q: %w", text, err), "write IMAGE@sha256: and 64 hexadecimal digits")
+			return t, hint.Default(err, "write IMAGE@sha256: and 64 hexadecimal digits")
 		}
 	}
-	if t.ref, err = source.Parse(where + rest); err != nil {
-		return t, fmt.Errorf("reading the target %q: %w", text, err)
-	}
-	return t, nil
+	t.ref, err = source.Parse(where + rest)
+	return t, err
 }
 
 func localArchive(root *os.Root, name string) (source.Ref, error) {

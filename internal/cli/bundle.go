@@ -84,7 +84,6 @@ func newBundleApply(env *Env) *cobra.Command {
 	f.BoolVar(&o.install, "install", false, "install.bundles only")
 	f.BoolVar(&o.firstBoot, "first-boot", false, "bundles only")
 	f.StringVar(&o.root, "root", "/", "the machine is the one below `DIR`")
-	f.BoolVar(&o.how.NoSameOwner, "no-same-owner", false, "own all files, and leave out what only root can make: devices, set-user-ID bits, capabilities")
 	o.flags(c)
 	return c
 }
@@ -93,6 +92,7 @@ func newBundleApply(env *Env) *cobra.Command {
 func (o *bundleOptions) flags(c *cobra.Command) {
 	f := c.Flags()
 	f.BoolVar(&o.how.Replace, "replace", false, "replace whatever folders are there, and unpack anew what is there already")
+	f.BoolVar(&o.how.NoSameOwner, "no-same-owner", false, "own all files, and leave out what only root can make: devices, set-user-ID bits, capabilities")
 	f.BoolVar(&o.dryRun, "dry-run", false, "only say what would be done")
 	f.StringVar(&o.authFile, "authfile", "", "registry credentials in `FILE`, besides docker's and podman's own")
 	f.BoolVar(&o.insecure, "insecure-registry", false, "allow plain HTTP and unknown certificates of registries")
@@ -213,7 +213,7 @@ func (env *Env) printSteps(r bundleReport) {
 func (env *Env) printFailed(steps []*bundle.Step, fails bool) {
 	for _, s := range steps {
 		for _, e := range s.Errors {
-			text := fmt.Sprintf("target %q: %s", e.Target, strings.ReplaceAll(e.Error, "\n", "; "))
+			text := fmt.Sprintf("target %q (%s): %s", e.Target, e.Origin, strings.ReplaceAll(e.Error, "\n", "; "))
 			if !fails {
 				env.warn([]string{text})
 				continue
