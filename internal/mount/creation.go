@@ -27,7 +27,7 @@ func beginCreation(name string) (*creation, error) {
 	return &creation{fd: fd, name: name}, nil
 }
 
-func (c *creation) close() { unix.Close(c.fd) }
+func (c *creation) close() { _ = unix.Close(c.fd) }
 
 // set sets an option: "key=value", or a word.
 func (c *creation) set(option string) error {

@@ -2,6 +2,7 @@ package mount
 
 import (
 	"errors"
+	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -70,12 +71,12 @@ func detectLowerFile() bool {
 		return false
 	}
 	defer ctx.close()
-	root, err := unix.Open("/", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	root, err := os.Open("/")
 	if err != nil {
 		return false
 	}
-	defer unix.Close(root)
-	return unix.FsconfigSetFd(ctx.fd, "lowerdir+", root) == nil
+	defer root.Close()
+	return unix.FsconfigSetFd(ctx.fd, "lowerdir+", int(root.Fd())) == nil
 }
 
 // detectDetached makes an overlay of two folders of tree, which is attached
@@ -90,12 +91,12 @@ func detectDetached(tree int) bool {
 		if unix.Mkdirat(tree, name, 0o700) != nil {
 			return false
 		}
-		fd, err := unix.Openat(tree, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		dir, err := openAt(tree, name, unix.O_RDONLY|unix.O_DIRECTORY)
 		if err != nil {
 			return false
 		}
-		err = unix.FsconfigSetFd(ctx.fd, "lowerdir+", fd)
-		unix.Close(fd)
+		err = unix.FsconfigSetFd(ctx.fd, "lowerdir+", int(dir.Fd()))
+		dir.Close()
 		if err != nil {
 			return false
 		}

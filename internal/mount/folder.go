@@ -2,6 +2,7 @@ package mount
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -37,11 +38,10 @@ func sameKind(at, root *os.File) error {
 // openPath opens what is at path, a mount if there is one, without reading it or
 // waking up an automounter. A link is refused.
 func openPath(path string) (*os.File, error) {
-	fd, err := unix.Open(path, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	f, err := openAt(unix.AT_FDCWD, path, unix.O_PATH|unix.O_NOFOLLOW)
 	if err != nil {
 		return nil, fmt.Errorf("opening %q: %w", path, err)
 	}
-	f := os.NewFile(uintptr(fd), path)
 	info, err := f.Stat()
 	if err == nil && info.Mode()&fs.ModeSymlink != 0 {
 		err = fmt.Errorf("opening %q: it is a link", path)
@@ -56,11 +56,7 @@ func openPath(path string) (*os.File, error) {
 // reopen opens the folder that f is open on for reading, which the kernel wants
 // of layers before Linux 6.15.
 func reopen(f *os.File) (*os.File, error) {
-	fd, err := unix.Openat(int(f.Fd()), ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, err
-	}
-	return os.NewFile(uintptr(fd), f.Name()), nil
+	return openAt(int(f.Fd()), ".", unix.O_RDONLY|unix.O_DIRECTORY)
 }
 
 // walk opens rel below root without following any link. Mounts are entered.
@@ -68,27 +64,40 @@ func walk(root *os.File, rel string) (*os.File, error) {
 	if !filepath.IsLocal(rel) {
 		return nil, fmt.Errorf("opening %q: not below the mount", rel)
 	}
-	at := int(root.Fd())
+	at := root
 	for name := range strings.SplitSeq(filepath.Clean(rel), "/") {
-		fd, err := unix.Openat(at, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-		if at != int(root.Fd()) {
-			unix.Close(at)
+		next, err := openAt(int(at.Fd()), name, unix.O_PATH|unix.O_NOFOLLOW)
+		if at != root {
+			at.Close()
 		}
 		if err != nil {
 			return nil, fmt.Errorf("opening %q of a mount: %w", rel, err)
 		}
-		at = fd
-		var stat unix.Stat_t
-		err = unix.Fstat(fd, &stat)
-		if err == nil && stat.Mode&unix.S_IFMT == unix.S_IFLNK {
+		at = next
+		info, err := at.Stat()
+		if err == nil && info.Mode()&fs.ModeSymlink != 0 {
 			err = fmt.Errorf("%q is a link", name)
 		}
 		if err != nil {
-			unix.Close(fd)
+			at.Close()
 			return nil, fmt.Errorf("opening %q of a mount: %w", rel, err)
 		}
 	}
-	return os.NewFile(uintptr(at), rel), nil
+	return at, nil
+}
+
+// openAt opens name in the folder that at is open on.
+func openAt(at int, name string, flags int) (*os.File, error) {
+	for {
+		fd, err := unix.Openat(at, name, flags|unix.O_CLOEXEC, 0)
+		if errors.Is(err, unix.EINTR) {
+			continue // a file system of a server's, such as FUSE
+		}
+		if err != nil {
+			return nil, err
+		}
+		return os.NewFile(uintptr(fd), name), nil
+	}
 }
 
 // mountID returns the number that mountinfo has for the mount that f is on.

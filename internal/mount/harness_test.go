@@ -1,7 +1,6 @@
 package mount_test
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -123,8 +122,9 @@ func snapshot(t *testing.T) []mount.Info {
 		t.Fatal(err)
 	}
 	test, _, _ := strings.Cut(t.Name(), "/")
+	temp := filepath.Dir(filepath.Dir(t.TempDir())) + "/"
 	mounts = slices.DeleteFunc(mounts, func(info mount.Info) bool {
-		name, isTemp := strings.CutPrefix(info.MountPoint, os.TempDir()+"/")
+		name, isTemp := strings.CutPrefix(info.MountPoint, temp)
 		return isTemp && !strings.HasPrefix(name, test)
 	})
 	slices.SortFunc(mounts, func(a, b mount.Info) int { return a.ID - b.ID })
@@ -289,5 +289,5 @@ func eventually(t *testing.T, what string, done func() bool) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	t.Error(fmt.Sprintf("still not: %s", what))
+	t.Errorf("still not: %s", what)
 }

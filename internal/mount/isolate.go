@@ -37,31 +37,14 @@ func Overlap(folders []*os.File) ([]int, error) {
 	}
 	var inside []int
 	for i, f := range folders {
-		fd, err := unix.Openat(int(f.Fd()), ".", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		here, err := identify(int(f.Fd()))
 		if err != nil {
-			return nil, fmt.Errorf("opening layer %q: %w", f.Name(), err)
+			return nil, fmt.Errorf("looking at layer %q: %w", f.Name(), err)
 		}
-		here, err := identify(fd)
 		overlaps := first[here] != i
-		for range maxAbove {
-			if err != nil || overlaps {
-				break
-			}
-			var up int
-			if up, err = unix.Openat(fd, "..", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {
-				break
-			}
-			unix.Close(fd)
-			fd = up
-			above, atErr := identify(fd)
-			if atErr != nil || above == here {
-				err = atErr
-				break // the root is above itself
-			}
-			here = above
-			_, overlaps = first[here]
+		if !overlaps {
+			overlaps, err = isInside(f, here, first)
 		}
-		unix.Close(fd)
 		if err != nil {
 			return nil, fmt.Errorf("looking above layer %q: %w", f.Name(), err)
 		}
@@ -70,6 +53,35 @@ func Overlap(folders []*os.File) ([]int, error) {
 		}
 	}
 	return inside, nil
+}
+
+// isInside reports whether a folder above f, which is here, is one of others.
+func isInside(f *os.File, here identity, others map[identity]int) (bool, error) {
+	at := f
+	defer func() {
+		if at != f {
+			at.Close()
+		}
+	}()
+	for range maxAbove {
+		up, err := openAt(int(at.Fd()), "..", unix.O_PATH|unix.O_DIRECTORY)
+		if err != nil {
+			return false, err
+		}
+		if at != f {
+			at.Close()
+		}
+		at = up
+		above, err := identify(int(at.Fd()))
+		if err != nil || above == here {
+			return false, err // the root is above itself
+		}
+		if _, found := others[above]; found {
+			return true, nil
+		}
+		here = above
+	}
+	return false, nil
 }
 
 // Depth returns on how many file systems, each made of the next, dir lies: 0 for

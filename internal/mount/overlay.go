@@ -50,7 +50,7 @@ func (m *Mounter) Overlay(o OverlayOptions) (*Tree, error) {
 	return tree, nil
 }
 
-func (m *Mounter) overlay(o OverlayOptions) (*Tree, error) {
+func (m *Mounter) overlay(o OverlayOptions) (_ *Tree, err error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
@@ -63,7 +63,7 @@ func (m *Mounter) overlay(o OverlayOptions) (*Tree, error) {
 		if err != nil {
 			return nil, err
 		}
-		defer empty.Close()
+		defer func() { err = errors.Join(err, empty.Close()) }()
 		dir, err := empty.Open(".")
 		if err != nil {
 			return nil, err

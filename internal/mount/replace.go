@@ -23,8 +23,9 @@ const (
 	// Beneath: the new tree was mounted beneath the old one, which was then
 	// detached from above it. Every path led to one of them at every moment.
 	Beneath How = "beneath"
-	// Gap: the old tree was detached and the new one attached. In between, some
-	// ten microseconds, paths led to what lies below both.
+	// Gap: the old tree was detached and the new one attached. In between, for
+	// microseconds, or milliseconds on a busy machine, paths led to what lies
+	// below both.
 	Gap How = "gap"
 )
 

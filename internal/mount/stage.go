@@ -73,12 +73,12 @@ func leave(tmpfs int) error {
 }
 
 func enterOwn() error {
-	fd, err := unix.Open("/proc/thread-self/ns/mnt", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	space, err := os.Open("/proc/thread-self/ns/mnt")
 	if err != nil {
 		return err
 	}
-	defer unix.Close(fd)
-	return unix.Setns(fd, unix.CLONE_NEWNS)
+	defer space.Close()
+	return unix.Setns(int(space.Fd()), unix.CLONE_NEWNS)
 }
 
 // newStageAt makes a staging place below folder, in the caller's namespace.
@@ -97,7 +97,7 @@ func newStageAt(folder string) (_ *stage, err error) {
 	s := &stage{path: path}
 	defer func() {
 		if err != nil {
-			s.dismantle()
+			err = errors.Join(err, s.dismantle())
 		}
 	}()
 	if err := unix.Mount("tmpfs", path, "tmpfs", unix.MS_NODEV|unix.MS_NOSUID|unix.MS_NOEXEC, "mode=0700"); err != nil {

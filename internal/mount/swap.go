@@ -1,6 +1,7 @@
 package mount
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -13,7 +14,7 @@ import (
 // umount2(2) takes a mount out of the tree early, and returns late: after every
 // processor has let go of it (an RCU grace period), which takes milliseconds. So
 // another thread unmounts, while this one looks out for the moment that it is
-// gone. That leaves a gap of some ten microseconds.
+// gone. That leaves a gap of tens of microseconds, where a processor is free for it.
 func swap(top *os.File, ready *loose, path string) (gone bool, err error) {
 	before, err := identify(int(top.Fd()))
 	if err != nil {
@@ -59,8 +60,8 @@ func swap(top *os.File, ready *loose, path string) (gone bool, err error) {
 		place.Close()
 	}
 	if !done {
-		// It has happened, and top is in use until this is over.
-		<-unmounted
+		// top is in use until this is over.
+		err = errors.Join(err, <-unmounted)
 	}
 	return true, err
 }

@@ -1,11 +1,15 @@
 package mount_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -20,7 +24,8 @@ func TestInNamespaceOf(t *testing.T) {
 	if !alone(t) {
 		return
 	}
-	each(t, func(t *testing.T, m *mount.Mounter) {
+	each(t, func(t *testing.T, outer *mount.Mounter) {
+		features := outer.Features()
 		dir := scratch(t, unix.MS_PRIVATE)
 		usr := folder(t, dir+"/usr", map[string]string{"sub/": ""})
 		pid := elsewhere(t, "private")
@@ -30,7 +35,7 @@ func TestInNamespaceOf(t *testing.T) {
 		ok(t, mount.InNamespaceOf(pid, func() error {
 			ran = true
 			// What this mounts is there and not here.
-			m := mount.New(mount.Options{Features: m.Features(), Staging: staging})
+			m := mount.New(mount.Options{Features: features, Staging: staging})
 			defer func() { ok(t, m.Close()) }()
 			tree := stackOf(t, m, dir, usr, "theirs")
 			defer tree.Close()
@@ -67,6 +72,109 @@ func TestInNamespaceOf(t *testing.T) {
 			t.Errorf("here is the file, too: %v", err)
 		}
 	})
+}
+
+// TestOwnThread is about the threads that change their namespace: none of them
+// may come back, and the main one, which /proc shows, must not be one of them.
+func TestOwnThread(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	pid := elsewhere(t, "private")
+	here := must(os.Readlink("/proc/self/ns/mnt"))(t)
+	there := must(os.Readlink(fmt.Sprintf("/proc/%d/ns/mnt", pid)))(t)
+	var all sync.WaitGroup
+	for range 100 {
+		all.Go(func() {
+			err := mount.InNamespaceOf(pid, func() error {
+				at, err := os.Readlink("/proc/thread-self/ns/mnt")
+				if err == nil && at != there {
+					err = fmt.Errorf("run in %q, not in %q", at, there)
+				}
+				return err
+			})
+			if err != nil {
+				t.Error(err)
+			}
+			if at, err := os.Readlink("/proc/thread-self/ns/mnt"); at != here {
+				t.Errorf("back in %q, not in %q: %v", at, here, err)
+			}
+		})
+	}
+	all.Wait()
+	eventually(t, "all threads back", func() bool {
+		threads := must(os.ReadDir("/proc/self/task"))(t)
+		return !slices.ContainsFunc(threads, func(thread os.DirEntry) bool {
+			at, err := os.Readlink("/proc/self/task/" + thread.Name() + "/ns/mnt")
+			return err == nil && at != here
+		})
+	})
+}
+
+// TestStageHoldsNothing is about mounts of others, which the staging place's
+// namespace must not keep busy.
+func TestStageHoldsNothing(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	each(t, func(t *testing.T, m *mount.Mounter) {
+		device := image(t, "erofs", folder(t, t.TempDir(), map[string]string{"a": ""}))
+		at := t.TempDir()
+		ok(t, unix.Mount(device, at, "erofs", unix.MS_RDONLY, ""))
+		tree := must(m.Tmpfs(mount.TmpfsOptions{Mode: 0o700}))(t)
+		defer tree.Close()
+		ok(t, unix.Unmount(at, 0))
+		// A device that is mounted nowhere can be opened by one alone.
+		eventually(t, "let go of the device", func() bool {
+			fd, err := unix.Open(device, unix.O_RDONLY|unix.O_EXCL|unix.O_CLOEXEC, 0)
+			if err != nil {
+				return false
+			}
+			return unix.Close(fd) == nil
+		})
+	})
+}
+
+func TestSurvey(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	dir := scratch(t, unix.MS_PRIVATE)
+	dev := mounted(t, dir).Device
+	pid := elsewhere(t, "private")
+	var own, other int
+	ok(t, mount.Survey(t.Context(), func(space mount.Namespace) bool {
+		switch {
+		case space.Own:
+			own++
+			if space.Processes[0].PID != os.Getpid() {
+				t.Errorf("we are %d, not %+v", os.Getpid(), space.Processes)
+			}
+		case space.Processes[0].PID == pid:
+			other++
+			if got := space.Processes[0].Command; got != "sleep" && got != "sh" {
+				t.Errorf("it is called %q", got)
+			}
+		}
+		return true
+	}))
+	if own != 1 || other != 1 {
+		t.Errorf("our namespace was seen %d times, the other one %d times", own, other)
+	}
+	holders := must(mount.Holders(t.Context(), dev))(t)
+	if len(holders) != 1 || len(holders[0].Mounts) != 1 || holders[0].Mounts[0].MountPoint != dir || holders[0].Processes[0].PID != pid {
+		t.Errorf("held by %+v", holders)
+	}
+	visits := 0
+	ok(t, mount.Survey(t.Context(), func(mount.Namespace) bool { visits++; return false }))
+	if visits != 1 {
+		t.Errorf("%d visits after the first said that it is enough", visits)
+	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if _, err := mount.Holders(ended, dev); !errors.Is(err, context.Canceled) {
+		t.Errorf("called off: %v", err)
+	}
 }
 
 func TestInNamespaceOfRefused(t *testing.T) {
@@ -118,6 +226,13 @@ func TestChroot(t *testing.T) {
 	}
 	root := filepath.Join(scratch(t, unix.MS_SHARED), "root")
 	folder(t, root, map[string]string{"proc/": "", "tmp/": "", "inside": "", "dev/null": ""})
+	// A test binary with the race detector is linked to libraries.
+	for _, libraries := range []string{"/lib", "/lib64"} {
+		if _, err := os.Stat(libraries); err == nil {
+			folder(t, root+libraries, nil)
+			ok(t, unix.Mount(libraries, root+libraries, "", unix.MS_BIND, ""))
+		}
+	}
 	ok(t, unix.Mount("proc", root+"/proc", "proc", 0, ""))
 	ok(t, unix.Mount("/dev/null", root+"/dev/null", "", unix.MS_BIND, ""))
 	ok(t, os.WriteFile(root+"/test", []byte(read(t, "/proc/self/exe")), 0o755))
