@@ -1,15 +1,17 @@
 package layer
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"os"
+	"path"
+	"slices"
+	"strings"
 
 	"inlay/internal/content"
 	"inlay/internal/discover"
 	"inlay/internal/extension"
 	"inlay/internal/verify"
-	"inlay/internal/verity"
 )
 
 // State is what becomes of something in an extension folder.
@@ -53,39 +55,6 @@ type Item struct {
 	Unsettled bool
 
 	tree *content.Tree // the files; nil if nobody here can read them
-}
-
-// Extent is a part of a file, in bytes.
-type Extent struct{ Offset, Size int64 }
-
-// Volume is the file system of an image and what protects it, as it was verified.
-type Volume struct {
-	// File is what the extents are parts of: Opened.File, or a sealed copy of it,
-	// which Sealed says.
-	File   *os.File
-	Sealed bool
-	// Designator is "root", or "usr": then the file system is to be mounted on the
-	// folder usr of an empty one.
-	Designator string
-	// FileSystem is blkid's word for it.
-	FileSystem string
-	// SectorSize is that of the partition table; 512 if there is none.
-	SectorSize uint32
-	// Data is the file system.
-	Data Extent
-	// Protected says that there is a hash tree and the policy has it used: then the
-	// rest is set. Else the data is mounted as it is.
-	Protected  bool
-	Superblock verity.Superblock
-	RootHash   [verity.DigestSize]byte
-	// Hash begins with the superblock. It is part of HashFile, which is File unless
-	// the tree lies beside the image.
-	Hash     Extent
-	HashFile *os.File
-	// Signature is in DER, nil if there is none; Signed says that the policy wants
-	// a trusted one, and that this is.
-	Signature []byte
-	Signed    bool
 }
 
 // Stack is what is laid over one hierarchy.
@@ -132,11 +101,25 @@ type Plan struct {
 	// Stacks are by path.
 	Stacks   []Stack
 	Warnings []Warning
+	// Links are what systemd needs to find those extensions that lie in the folders
+	// of Request.Old.
+	Links []discover.Link
 	// Folders are those whose mode, owner or label an extension would change: the
 	// host's are to be given to the merged ones.
 	Folders []Folder
 
-	closers []func() error
+	modeOrigin string
+	views      map[string]*hostView // by hierarchy
+	union      union
+	closers    []func() error
+}
+
+// close closes an item, if it is still open.
+func (i *Item) close() error {
+	if i.Opened == nil {
+		return nil
+	}
+	return i.Opened.Close()
 }
 
 // Merged returns the items that are merged, the lowest first. All of their names
@@ -166,17 +149,93 @@ func (p *Plan) Close() error {
 // the search ended early, that the host cannot be told, or that the request
 // contradicts itself or, wrapping a *RefusedError, its policy. In the last case
 // the plan is there all the same: to be shown, not to be executed.
-func MakePlan(ctx context.Context, r Request) (*Plan, error) { return nil, errors.New("not yet") }
+func MakePlan(ctx context.Context, r Request) (_ *Plan, err error) {
+	p := &Plan{Request: r}
+	defer func() {
+		if _, ok := errors.AsType[*RefusedError](err); err != nil && !ok {
+			_ = p.Close()
+		}
+	}()
+	if err := p.choose(); err != nil {
+		return nil, err
+	}
+	if err := p.find(ctx); err != nil {
+		return nil, err
+	}
+	if err := p.arrange(ctx); err != nil {
+		return nil, err
+	}
+	return p, p.allowed()
+}
+
+// find looks for extensions and judges them.
+func (p *Plan) find(ctx context.Context) error {
+	r := &p.Request
+	o := discover.Options{
+		Root: r.Root, Kind: r.Kind, Systemd: r.Systemd, Initrd: r.Host.Initrd, Architecture: r.Host.Architecture, User: r.User,
+	}
+	if r.Old {
+		o.More = discover.OldFolders(r.Kind)
+	}
+	found, err := discover.Find(ctx, o)
+	if err != nil {
+		return err
+	}
+	p.Links = found.Links(o)
+	var others []*Item
+	for n := range found.Candidates {
+		c := &found.Candidates[n]
+		i, err := p.judge(ctx, c)
+		if err != nil {
+			return err
+		}
+		p.Items = append(p.Items, i)
+		p.closers = append(p.closers, i.close)
+		for _, s := range c.Shadowed {
+			others = append(others, &Item{Name: c.Name, Place: path.Join("/", s.Path), State: Shadowed, Reason: s.Reason})
+		}
+	}
+	for _, s := range found.Skipped {
+		others = append(others, &Item{Name: path.Base(s.Path), Place: path.Join("/", s.Path), State: Skipped, Reason: s.Reason, Hints: s.Hints})
+	}
+	p.Items = append(p.Items, others...)
+	return nil
+}
+
+// sort puts the items in the order that Items promises.
+func (p *Plan) sort() {
+	slices.SortStableFunc(p.Items, func(a, b *Item) int {
+		switch {
+		case a.State == Merge && b.State == Merge:
+			return 0 // as they were found
+		case a.State == Merge:
+			return -1
+		case b.State == Merge:
+			return 1
+		}
+		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Place, b.Place))
+	})
+}
+
+// Unsettled returns the items that are merged if Settle agrees.
+func (p *Plan) Unsettled() []*Item {
+	return slices.DeleteFunc(p.Merged(), func(i *Item) bool { return !i.Unsettled })
+}
+
+// Settle looks at the files of an item that is mounted now, as far as MakePlan
+// could not, and changes its State, and the Stacks with it. tree is used until the
+// plan is closed. The error is that of ctx, or of looking at the host.
+func (p *Plan) Settle(ctx context.Context, i *Item, tree *content.Tree) error {
+	if i.State != Merge || !i.Unsettled {
+		return nil
+	}
+	i.tree, i.Unsettled = tree, false
+	i.settle(p.fitting(i))
+	return p.arrange(ctx)
+}
 
 // RefusedError says that the policy refuses the way in which the merge is to be
 // made, whatever the extensions are like.
 type RefusedError struct{ Reason string }
 
 func (e *RefusedError) Error() string { return e.Reason }
-
-// Unsettled returns the items that are merged if Settle agrees.
-func (p *Plan) Unsettled() []*Item { return nil }
-
-// Settle looks at the files of an item that is mounted now, as far as MakePlan
-// could not, changes its State, and the Stacks with it.
-func (p *Plan) Settle(ctx context.Context, i *Item, tree *content.Tree) error { return nil }

@@ -1,0 +1,289 @@
+package layer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+
+	"inlay/internal/content"
+	"inlay/internal/device"
+	"inlay/internal/discover"
+	"inlay/internal/extension"
+	"inlay/internal/hint"
+	"inlay/internal/verify"
+)
+
+// identity is the file by which a folder is the root of a system, and no
+// extension of one.
+const identity = "usr/lib/os-release"
+
+// outcome is an error that says what becomes of an item, beside why.
+type outcome struct {
+	state State
+	err   error
+}
+
+func (o *outcome) Error() string { return o.err.Error() }
+func (o *outcome) Unwrap() error { return o.err }
+
+func ignored(err error) error    { return &outcome{Ignored, err} }
+func refusedAs(err error) error  { return &outcome{Refused, err} }
+func unreadable(err error) error { return &outcome{Unreadable, err} }
+
+// settle has an error decide what becomes of an item. What nobody has decided on
+// is not merged.
+func (i *Item) settle(err error) {
+	if err == nil {
+		return
+	}
+	i.State = Refused
+	if o, ok := errors.AsType[*outcome](err); ok {
+		i.State = o.state
+	}
+	i.Reason, i.Hints = strings.ReplaceAll(err.Error(), "\n", "; "), hint.Of(err)
+}
+
+// judge says what becomes of a candidate. The error is that of ctx.
+func (p *Plan) judge(ctx context.Context, c *discover.Candidate) (*Item, error) {
+	i := &Item{Name: c.Name, Place: path.Join("/", c.Place), State: Merge, Candidate: c}
+	if c.Masks {
+		i.State, i.Reason = Masked, "an empty folder: nothing is merged by this name"
+		return i, nil
+	}
+	err := p.suits(c)
+	if err == nil {
+		err = p.open(ctx, i)
+	}
+	if err == nil {
+		err = p.look(i)
+	}
+	if ctx.Err() != nil {
+		p.release(i)
+		return nil, ctx.Err()
+	}
+	if i.settle(err); i.State != Merge {
+		p.release(i)
+	}
+	return i, nil
+}
+
+// suits refuses what the engine cannot merge, whatever is in it.
+func (p *Plan) suits(c *discover.Candidate) error {
+	if c.Type == discover.Stack {
+		return refusedAs(hint.Wrap(errors.New("a folder of layers (.mstack), which systemd lists and doesn't merge"), "build one image of the layers: inlay build"))
+	}
+	if p.Request.Engine != EngineSystemd {
+		return nil
+	}
+	if why := extension.AwkwardName(c.Name); why != "" {
+		return refusedAs(hint.Wrap(errors.New(why), "give the extension another name, or choose the native engine"))
+	}
+	if c.Old && c.Type.Folder() && extension.Within(c.Path, p.Request.Kind.Mergeable) {
+		return refusedAs(hint.Wrap(fmt.Errorf("a folder inside of %q, over which systemd cannot lay it", "/"+strings.SplitN(c.Path, "/", 2)[0]),
+			fmt.Sprintf("move it to /var/lib/extensions/%s, or choose the native engine", c.Name)))
+	}
+	return nil
+}
+
+// open opens a candidate and has it verified: the very file that is used.
+func (p *Plan) open(ctx context.Context, i *Item) error {
+	o, err := i.Candidate.Open(p.Request.Root)
+	if err != nil {
+		return unreadable(err)
+	}
+	i.Opened = o
+	v, err := verify.Run(ctx, o.Subject, p.options(p.Request.Mapper || p.Request.Seal != nil))
+	if err != nil {
+		return err
+	}
+	i.Verdict = v
+	if p.Request.Force && o.Folder != nil && errors.Is(v.Err, extension.ErrNoRelease) {
+		return nil
+	}
+	if err := verdict(v); err != nil {
+		return err
+	}
+	if p.Request.Policy.NeedsSignature() && o.Exposed != nil {
+		return refusedAs(hint.Default(fmt.Errorf("others could exchange it: %w", o.Exposed), "leave it, and the folders above it, to root"))
+	}
+	if o.Folder != nil {
+		return nil
+	}
+	if err := p.mappable(i); err != nil {
+		return err
+	}
+	return p.use(ctx, i)
+}
+
+// options are those of the verifier. Where the data passes through dm-verity, or
+// is still to be copied, its top is enough.
+func (p *Plan) options(top bool) verify.Options {
+	r := &p.Request
+	depth := verify.Full
+	if top {
+		depth = verify.Top
+	}
+	return verify.Options{Anchors: r.Anchors, Policy: r.Policy, Depth: depth, Now: r.Now, RequireValidDates: r.RequireValidDates}
+}
+
+// verdict makes an outcome of a verdict.
+func verdict(v *verify.Verdict) error {
+	switch {
+	case v.Trusted():
+		return nil
+	case v.Result == verify.Unreadable, v.Result == verify.Missing:
+		return unreadable(v.Err)
+	case errors.Is(v.Err, extension.ErrNoRelease), errors.Is(v.Err, extension.ErrAmbiguousRelease):
+		return ignored(v.Err)
+	default:
+		return refusedAs(v.Err)
+	}
+}
+
+// mappable refuses what systemd's merge would fail of as a whole for want of
+// device-mapper.
+func (p *Plan) mappable(i *Item) error {
+	r, v := &p.Request, i.Verdict
+	if r.Engine != EngineSystemd || v.RootHash == "" || device.HaveMapper() == nil {
+		return nil
+	}
+	// Up to 257, a root hash that nothing but the partitions' names state isn't
+	// looked for, and the data is mounted as it is.
+	if r.Systemd < rootHashGuessedSince && (v.Signer == nil || r.SetAside) && len(i.Opened.Subject.Statements) == 0 {
+		return nil
+	}
+	return refusedAs(hint.Wrap(fmt.Errorf("systemd wants dm-verity for it: %w", device.HaveMapper()), "choose the native engine, which checks a copy"))
+}
+
+// rootHashGuessedSince is the systemd that began to take the root hash from the
+// GUIDs of the partitions.
+const rootHashGuessedSince = 258
+
+// use finds what is to be mounted of an image, in a copy of it if that is wanted.
+func (p *Plan) use(ctx context.Context, i *Item) error {
+	r, o := &p.Request, i.Opened
+	file := o.File
+	if i.Verdict.Protection != verify.Unprotected && !r.Mapper && r.Seal != nil {
+		sealed, err := device.Sealed(ctx, o.File, o.Subject.Size, *r.Seal)
+		if err != nil {
+			return sealing(err)
+		}
+		file = sealed
+		// What is verified from here on is the copy. It goes with the plan.
+		p.closers = append(p.closers, sealed.Close)
+		o.Subject.Image = sealed
+		v, err := verify.Run(ctx, o.Subject, p.options(false))
+		if err != nil {
+			return err
+		}
+		i.Verdict = v
+		if err := verdict(v); err != nil {
+			return err
+		}
+	}
+	vol, err := volumeOf(o, file, i.Verdict)
+	if err != nil {
+		return refusedAs(err)
+	}
+	i.Volume = vol
+	return nil
+}
+
+// sealing says what became of a copy.
+func sealing(err error) error {
+	err = fmt.Errorf("copying it to where nobody can change it, as there is no dm-verity: %w", err)
+	if errors.Is(err, device.ErrTooLarge) {
+		return refusedAs(hint.Default(err, "use a kernel with dm-verity"))
+	}
+	return unreadable(err)
+}
+
+// look reads the release file and holds it against the host.
+func (p *Plan) look(i *Item) error {
+	var err error
+	if i.Volume == nil {
+		i.tree = content.Folder(i.Opened.Folder)
+	} else if i.tree, err = i.Volume.tree(); err != nil {
+		if unread, ok := errors.AsType[*content.Unread](err); ok && unread.FileSystem != "" {
+			i.Unsettled = true
+			return p.fitting(i)
+		}
+		return refusedAs(fmt.Errorf("reading its files: %w", err))
+	}
+	return p.fitting(i)
+}
+
+// fitting says whether the host takes an item, as far as its files can be read.
+func (p *Plan) fitting(i *Item) error {
+	r := &p.Request
+	if a := i.Verdict.Architecture; a != "" && !r.Force && a != r.Host.Architecture {
+		return ignored(hint.Wrap(fmt.Errorf("its partitions are for %s machines, and the host is %s", a, r.Host.Architecture), "get the build for "+r.Host.Architecture))
+	}
+	if i.tree == nil {
+		return nil
+	}
+	found, err := extension.LookupRelease(i.tree, r.Kind, i.Name)
+	switch {
+	case err == nil:
+		i.Release = found
+	case errors.Is(err, extension.ErrNoRelease), errors.Is(err, extension.ErrAmbiguousRelease):
+		if !r.Force {
+			return ignored(err)
+		}
+	default:
+		return unreadable(fmt.Errorf("looking for its release file: %w", err))
+	}
+	if r.Force {
+		return nil
+	}
+	if err := p.match(i); err != nil {
+		return err
+	}
+	_, _, err = i.tree.Resolve(identity)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return unreadable(fmt.Errorf("looking for %q in it: %w", identity, err))
+	default:
+		return ignored(hint.Wrap(fmt.Errorf("it has /%s, by which the host would take itself for another system", identity), "build it without that file, as inlay build does"))
+	}
+}
+
+// match holds the release file against the host.
+func (p *Plan) match(i *Item) error {
+	r := &p.Request
+	release := i.Release.Release
+	if r.Extended {
+		conditions, err := conditionsOf(release)
+		if err != nil {
+			return ignored(err)
+		}
+		if err := conditions.match(*r.Host); err != nil {
+			return ignored(err)
+		}
+		plain := r.Host.Match(r.Kind, release)
+		if plain == nil {
+			return nil
+		}
+		if r.Engine == EngineSystemd {
+			return ignored(hint.Wrap(fmt.Errorf("systemd, which doesn't know %s, would leave it out: %w", keyVersion, plain), "choose the native engine"))
+		}
+		release = conditions.relaxed(r.Kind, *r.Host, release)
+	}
+	if err := r.Host.Match(r.Kind, release); err != nil {
+		return ignored(err)
+	}
+	return nil
+}
+
+// release closes what an item that isn't merged holds open.
+func (p *Plan) release(i *Item) {
+	if i.Opened != nil {
+		_ = i.Opened.Close()
+	}
+	i.Opened, i.Volume, i.tree, i.Unsettled = nil, nil, nil, false
+}
