@@ -282,3 +282,35 @@ func TestNames(t *testing.T) {
 		checkError(t, device.CheckName(name), want)
 	}
 }
+
+// TestParseAnswer holds that what has no data shows none: neither the head nor
+// what was there before.
+func TestParseAnswer(t *testing.T) {
+	t.Parallel()
+	ne := binary.NativeEndian
+	for _, c := range []struct {
+		name       string
+		start, end uint32
+		want       string
+	}{
+		{"data", 312, 316, "data"},
+		{"to the end", 312, 1 << 31, "data"},
+		{"none", 312, 305, ""},
+		{"in the head", 48, 316, ""},
+		{"nowhere", 1 << 31, 1 << 31, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			b := device.EncodeRequest("name", "uuid", []byte("data"), 0)
+			ne.PutUint32(b[12:], c.end)
+			ne.PutUint32(b[16:], c.start)
+			name, uuid, _, data, err := device.ParseAnswer(b)
+			if err != nil || name != "name" || uuid != "uuid" || string(data) != c.want {
+				t.Errorf("name %q, UUID %q, data %q, %v", name, uuid, data, err)
+			}
+		})
+	}
+	if _, _, _, _, err := device.ParseAnswer(make([]byte, 311)); err == nil {
+		t.Error("a short answer is taken")
+	}
+}

@@ -446,12 +446,16 @@ func TestBackingOfPart(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	part := unix.BlkpgPartition{Start: 8192, Length: 16384, Pno: 3}
-	request := unix.BlkpgIoctlArg{Op: unix.BLKPG_ADD_PARTITION, Datalen: int32(unsafe.Sizeof(part)), Data: (*byte)(unsafe.Pointer(&part))}
-	_, _, errno := unix.Syscall(unix.SYS_IOCTL, l.File().Fd(), unix.BLKPG, uintptr(unsafe.Pointer(&request)))
-	if errno != 0 {
-		t.Fatal(errno)
+	change := func(operation int32) {
+		part := unix.BlkpgPartition{Start: 8192, Length: 16384, Pno: 3}
+		request := unix.BlkpgIoctlArg{Op: operation, Datalen: int32(unsafe.Sizeof(part)), Data: (*byte)(unsafe.Pointer(&part))}
+		_, _, errno := unix.Syscall(unix.SYS_IOCTL, l.File().Fd(), unix.BLKPG, uintptr(unsafe.Pointer(&request)))
+		if errno != 0 {
+			t.Error(errno)
+		}
 	}
+	change(unix.BLKPG_ADD_PARTITION)
+	defer change(unix.BLKPG_DEL_PARTITION) // it would outlive the file behind it
 	var stat unix.Stat_t
 	if err := unix.Stat(l.Path()+"p3", &stat); err != nil {
 		t.Fatal(err)
@@ -461,8 +465,6 @@ func TestBackingOfPart(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("error %v (-want +got):\n%s", err, diff)
 	}
-	l.Close()
-	nothingLeft(t, filepath.Dir(f.Name()))
 }
 
 func TestBackingOf(t *testing.T) {
