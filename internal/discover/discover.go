@@ -84,10 +84,9 @@ type Candidate struct {
 	// Place is Entry in Folder without the links that lead to Folder; of a
 	// versioned folder it is the version that was picked.
 	Place string
-	// Path is what Place leads to, without any link.
+	// Path is what Place leads to, without any link: another than Place if that
+	// is a link, or its versioned folder is.
 	Path string
-	// Link says that Place is a link itself, or the versioned folder is.
-	Link bool
 	// Picked says which version of a versioned folder it is; else nil.
 	Picked *Pick
 	// Old says that it lies in one of Options.More.

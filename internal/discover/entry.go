@@ -75,17 +75,12 @@ func (f *finder) entry(folder, name string) (entry, error) {
 		rank:      m.rank(),
 	}
 	if m.versioned {
-		var link bool
-		link, place = t.link, t.path
-		pick, picked, err := f.pick(place, m)
-		if err != nil {
+		if e.Picked, t, err = f.pick(t.path, m); err != nil {
 			return entry{}, err
 		}
-		e.Picked, t = pick, picked
-		e.Place = path.Join(e.Place, pick.Entry)
-		t.link = t.link || link
+		e.Place = path.Join(e.Place, e.Picked.Entry)
 	}
-	e.Type, e.Path, e.Link, e.is = f.typeOf(t), t.path, t.link, t.identity
+	e.Type, e.Path, e.is = f.typeOf(t), t.path, t.identity
 	e.ModTime, e.Created = t.modified, t.created
 	if e.Type == Raw {
 		e.Size = t.size
@@ -179,7 +174,6 @@ func (f *finder) target(place string) (target, error) {
 	if err == nil {
 		var t target
 		if t, err = look(f.options.Root, at); err == nil {
-			t.link = at != place
 			return t, nil
 		}
 	}

@@ -262,6 +262,9 @@ func TestLinks(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+	if diff := cmp.Diff([]string{"/usr/lib/extensions/h.raw", "/etc/extensions/i.raw"}, paths(findIn(t, path, o).List(o))); diff != "" {
+		t.Errorf("systemd lists (-want +got):\n%s", diff)
+	}
 	// Made, they have systemd find the same, and no more are needed.
 	for _, l := range links {
 		scene{"run/extensions/" + l.Name + " -> " + l.Target}.write(t, path)

@@ -45,7 +45,7 @@ func (f *Found) Links(o Options) []Link {
 		}
 		l.Name += ending
 		// A name can look as if it had a suffix that is part of it.
-		if m, err := rules.form(l.Name, target{mode: mode}); err != nil || m.versioned || m.name != c.Name {
+		if m, err := rules.form(l.Name, target{mode: mode}); err != nil || m.name != c.Name {
 			l.Name = c.Name + "." + o.Kind.Name + ending
 		}
 		links = append(links, l)

@@ -38,45 +38,51 @@ func (o *Opened) Close() error { return o.Subject.Close() }
 // That it isn't there any more, or isn't the same, is ErrExchanged. Files beside
 // it that state a root hash are looked for below the root, beside Place and Path.
 func (c *Candidate) Open(root *os.Root) (*Opened, error) {
-	file, err := root.OpenFile(c.Path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW|unix.O_NOCTTY, 0)
-	if err != nil {
-		return nil, c.opening(err)
-	}
-	if err := c.same(file); err != nil {
-		return nil, errors.Join(c.opening(err), file.Close())
-	}
-	o := &Opened{File: file}
-	given := verify.Given{Path: path.Join(root.Name(), c.Place), Name: c.Name, Kind: &c.kind, File: file, Root: root, Beside: c.beside(root)}
+	o := new(Opened)
+	var err error
 	if c.Type.Folder() {
-		defer file.Close()
-		if o.Folder, err = root.OpenRoot(c.Path); err != nil {
-			return nil, c.opening(err)
-		}
-		if err := c.sameFolder(o.Folder); err != nil {
-			return nil, errors.Join(c.opening(err), o.Folder.Close())
-		}
-		o.File, given.File, given.Folder = nil, nil, o.Folder
+		o.Folder, err = c.openFolder(root)
+	} else {
+		o.File, err = c.openFile(root)
 	}
-	if o.Subject, err = verify.From(given); err != nil {
-		return nil, c.opening(err)
+	if err == nil {
+		o.Subject, err = verify.From(verify.Given{
+			Path: path.Join(root.Name(), c.Place), Name: c.Name, Kind: &c.kind,
+			File: o.File, Folder: o.Folder, Root: root, Beside: c.beside(root),
+		})
+	}
+	if err != nil {
+		return nil, hint.Default(fmt.Errorf("opening %q: %w", path.Join("/", c.Place), err), "try again")
 	}
 	o.Exposed = c.exposed(root)
 	return o, nil
 }
 
-// beside returns the names that files beside the image can be called after: the
-// one it was found by, and the one that this leads to.
-func (c *Candidate) beside(root *os.Root) []string {
-	folder, name := path.Split(c.Place)
-	found, err := rooted.Resolve(root, folder)
-	if found = path.Join(found, name); err != nil || found == c.Path {
-		return []string{c.Path}
+// openFile opens an image, and waits for nobody if it is something else by now.
+func (c *Candidate) openFile(root *os.Root) (*os.File, error) {
+	f, err := root.OpenFile(c.Path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW|unix.O_NOCTTY, 0)
+	if err != nil {
+		return nil, err
 	}
-	return []string{found, c.Path}
+	if err := c.same(f); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }
 
-func (c *Candidate) opening(err error) error {
-	return hint.Wrap(fmt.Errorf("opening %q: %w", path.Join("/", c.Place), err), "try again")
+// openFolder opens a folder, which os.Root alone would not do without waiting at
+// a FIFO in its place, nor twice without a moment in between.
+func (c *Candidate) openFolder(root *os.Root) (*os.Root, error) {
+	f, err := root.OpenFile(c.Path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if err := c.same(f); err != nil {
+		return nil, err
+	}
+	folder, err := os.OpenRoot(fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
+	return folder, hint.Wrap(err, "mount /proc")
 }
 
 // same says whether an open file is the one that was found.
@@ -88,11 +94,13 @@ func (c *Candidate) same(f *os.File) error {
 	return err
 }
 
-func (c *Candidate) sameFolder(folder *os.Root) error {
-	f, err := folder.Open(".")
-	if err != nil {
-		return err
+// beside returns the names that files beside the image can be called after: the
+// one it was found by, and the one that this leads to.
+func (c *Candidate) beside(root *os.Root) []string {
+	folder, name := path.Split(c.Place)
+	found, err := rooted.Resolve(root, folder)
+	if found = path.Join(found, name); err != nil || found == c.Path {
+		return []string{c.Path}
 	}
-	defer f.Close()
-	return c.same(f)
+	return []string{found, c.Path}
 }

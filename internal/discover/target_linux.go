@@ -18,7 +18,6 @@ const subvolumeInode = 256
 type target struct {
 	identity
 	path      string // without links
-	link      bool   // the place is not the path
 	mode      fs.FileMode
 	size      int64
 	subvolume bool

@@ -75,6 +75,7 @@ func typeScenes() map[string]witnessScene {
 		"type_block_raw":       sub("block foo.raw"),
 		"type_block_sysext":    sub("block foo.sysext"),
 		"type_block_v":         sub("block foo.v"),
+		"type_block_names":     sub("block .#foo", "block a\nb", "block .foo", "block foo.sysext.raw.v"),
 		"type_block_mask":      plain("block etc/extensions/foo", "var/lib/extensions/foo.raw"),
 		"type_block_no_mask":   plain("block etc/extensions/foo.raw", "var/lib/extensions/foo.raw"),
 		"type_folder_raw":      sub("foo.raw/usr/"),

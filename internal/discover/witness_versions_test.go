@@ -49,6 +49,7 @@ func versionScenes() map[string]witnessScene {
 		"v_tries_dash_only":      versions("foo.raw.v", "foo_1+-1.raw", "foo_1.raw"),
 		"v_tries_plus":           versions("foo.raw.v", "foo_1+.raw", "foo_1.raw"),
 		"v_tries_two":            versions("foo.raw.v", "foo_1+2+3.raw", "foo_1.raw"),
+		"v_tries_two_spent":      versions("foo.raw.v", "foo_1+2+0.raw", "foo_1+1.raw"),
 		"v_tries_three":          versions("foo.raw.v", "foo_1+2-3-4.raw", "foo_1.raw"),
 		"v_tries_most":           versions("foo.raw.v", "foo_1+4294967295.raw", "foo_1.raw"),
 		"v_tries_too_many":       versions("foo.raw.v", "foo_1+4294967296.raw", "foo_1.raw"),
