@@ -1,0 +1,317 @@
+package layer
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"inlay/internal/extension"
+	"inlay/internal/hint"
+	"inlay/internal/mount"
+	"inlay/internal/rooted"
+)
+
+// mutableFolder holds, by hierarchy, what is written to merged hierarchies.
+const mutableFolder = "var/lib/extensions.mutable"
+
+// writing is how a mode works out for one hierarchy.
+type writing struct {
+	// upper takes what is written, with work beside it; nil for a merge that is only
+	// read.
+	upper, work *os.File
+	// imported is a layer below the marker; nil for none.
+	imported *os.File
+	// isHost says that upper is the host's own folder, which is no layer then.
+	isHost bool
+	// workDir is work below the root, if it stays after the merge.
+	workDir string
+	closers []func() error
+}
+
+func (w *writing) close() error {
+	var errs []error
+	for _, c := range w.closers {
+		errs = append(errs, c())
+	}
+	w.closers = nil
+	return errors.Join(errs...)
+}
+
+// component is a hierarchy as one name: "/usr/local" is "usr.local".
+func component(hierarchy string) string {
+	return strings.ReplaceAll(strings.TrimPrefix(hierarchy, "/"), "/", ".")
+}
+
+// mutableDir is the folder that keeps what is written to a hierarchy.
+func mutableDir(hierarchy string) string { return path.Join(mutableFolder, component(hierarchy)) }
+
+// mutableDirs are the folders that take part in a merge, by hierarchy, as systemd
+// notes them.
+func mutableDirs(p *Plan) (map[string]string, error) {
+	dirs := map[string]string{}
+	for _, s := range p.Stacks {
+		switch mode := p.Request.Mutable; {
+		case mode == Immutable:
+		case mode == Ephemeral, mode == EphemeralImport:
+			dirs[s.Path] = path.Join("/run/systemd/sysext", component(s.Path)) // of both kinds
+		case mode == Mutable:
+			dirs[s.Path] = "/" + mutableDir(s.Path)
+		default:
+			at, err := stored(p.Request.Root, s.Path)
+			if err != nil {
+				return nil, err
+			}
+			if at != "" {
+				dirs[s.Path] = "/" + at
+			}
+		}
+	}
+	return dirs, nil
+}
+
+// stored returns where the folder of a hierarchy is, without links, "" if there is
+// none: a link to nothing counts as none.
+func stored(root *os.Root, hierarchy string) (string, error) {
+	at, err := rooted.Resolve(root, mutableDir(hierarchy))
+	if absent(err) || errors.Is(err, rooted.ErrDangling) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("looking for %q: %w", "/"+mutableDir(hierarchy), err)
+	}
+	return at, nil
+}
+
+// writingOf opens what a stack needs for its mode. host is the hierarchy's folder,
+// nil if there is none.
+func (j *job) writingOf(s *Stack, host *os.File) (_ *writing, err error) {
+	w := &writing{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, w.close())
+		}
+	}()
+	switch j.plan.Request.Mutable {
+	case Auto, Mutable:
+		return w, j.keep(w, s, host)
+	case Import:
+		return w, j.bring(w, s, host)
+	case Ephemeral:
+		return w, j.forget(w, s, host)
+	case EphemeralImport:
+		return w, errors.Join(j.bring(w, s, host), j.forget(w, s, host))
+	default:
+		return w, nil
+	}
+}
+
+// keep has what is written to a hierarchy kept in its folder.
+func (j *job) keep(w *writing, s *Stack, host *os.File) error {
+	root := j.plan.Request.Root
+	mode, err := permissions(host)
+	if err != nil {
+		return err
+	}
+	if j.plan.Request.Mutable == Mutable {
+		if err := j.makeMutable(s.Path, mode); err != nil {
+			return err
+		}
+	}
+	at, err := stored(root, s.Path)
+	if err != nil || at == "" {
+		return err
+	}
+	if w.upper, err = w.open(root, at); err != nil {
+		return err
+	}
+	has, err := permissions(w.upper)
+	if err != nil {
+		return err
+	}
+	if has != mode {
+		return hint.Wrap(fmt.Errorf("mutable folder %q has the mode %#o, and %q has %#o", "/"+at, has, s.Path, mode),
+			fmt.Sprintf("chmod %04o %s", mode, j.base+"/"+at))
+	}
+	if w.isHost, err = isSameFolder(w.upper, host); err != nil {
+		return err
+	}
+	w.workDir = path.Join(path.Dir(at), ".systemd-"+component(s.Path)+"-workdir")
+	if j.inUse(w.workDir) {
+		// The kernel empties a work folder, also one that it is at work in.
+		w.workDir = path.Join(path.Dir(at), ".systemd-"+component(s.Path)+".next-workdir")
+	}
+	if err := root.Mkdir(w.workDir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("making work folder %q: %w", "/"+w.workDir, err)
+	}
+	if w.work, err = w.open(root, w.workDir); err != nil {
+		return err
+	}
+	a, err := mount.DeviceOf(w.upper)
+	if err != nil {
+		return err
+	}
+	b, err := mount.DeviceOf(w.work)
+	if err == nil && a != b {
+		err = hint.Wrap(fmt.Errorf("work folder %q is on another file system than %q: %w", "/"+w.workDir, "/"+at, unix.EXDEV),
+			"let the mutable folder lie below the top of its file system")
+	}
+	return err
+}
+
+// makeMutable makes the folder of a hierarchy, also where a link leads to nothing.
+func (j *job) makeMutable(hierarchy string, mode fs.FileMode) error {
+	root := j.plan.Request.Root
+	if err := root.MkdirAll(mutableFolder, 0o755); err != nil {
+		return fmt.Errorf("making %q: %w", "/"+mutableFolder, err)
+	}
+	at := mutableDir(hierarchy)
+	if _, err := rooted.Resolve(root, at); errors.Is(err, rooted.ErrDangling) {
+		target, err := root.Readlink(at)
+		if err != nil {
+			return fmt.Errorf("reading link %q: %w", "/"+at, err)
+		}
+		if !path.IsAbs(target) {
+			target = path.Join("/", path.Dir(at), target)
+		}
+		at = strings.TrimPrefix(path.Clean(target), "/")
+	}
+	err := root.Mkdir(at, mode)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err == nil {
+		err = root.Chmod(at, mode) // past the umask
+	}
+	if err != nil {
+		return fmt.Errorf("making mutable folder %q: %w", "/"+at, err)
+	}
+	return nil
+}
+
+// bring has the folder of a hierarchy as a layer that is only read.
+func (j *job) bring(w *writing, s *Stack, host *os.File) error {
+	root := j.plan.Request.Root
+	at, err := stored(root, s.Path)
+	if err != nil || at == "" {
+		return err
+	}
+	if w.imported, err = w.open(root, at); err != nil {
+		return err
+	}
+	same, err := isSameFolder(w.imported, host)
+	if err == nil && same {
+		err = hint.Wrap(fmt.Errorf("%q leads to the hierarchy %q itself, which is a layer already: %w", "/"+mutableDir(s.Path), s.Path, unix.ELOOP),
+			"choose the mode auto, which writes there, or remove the link")
+	}
+	return err
+}
+
+// forget has what is written to a hierarchy kept in memory, until it is unmerged.
+func (j *job) forget(w *writing, s *Stack, host *os.File) error {
+	mode, err := permissions(host)
+	if err != nil {
+		return err
+	}
+	tree, err := j.mounter.Tmpfs(mount.TmpfsOptions{Source: j.kind.Name, Mode: 0o755, Flags: mount.NoDev})
+	if err != nil {
+		return err
+	}
+	w.closers = append(w.closers, tree.Close)
+	root, err := tree.Root()
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	const upper, work = "upper", "work"
+	if err := errors.Join(root.Mkdir(upper, mode), root.Mkdir(work, 0o700)); err != nil {
+		return fmt.Errorf("making the folders of what is written: %w", err)
+	}
+	if err := dress(host, root, upper); err != nil {
+		return err
+	}
+	now := j.now
+	if err := root.Chtimes(upper, now, now); err != nil {
+		return fmt.Errorf("setting the time of the merge: %w", err)
+	}
+	if w.upper, err = tree.Open(upper); err != nil {
+		return err
+	}
+	w.closers = append(w.closers, w.upper.Close)
+	if w.work, err = tree.Open(work); err != nil {
+		return err
+	}
+	w.closers = append(w.closers, w.work.Close)
+	return nil
+}
+
+// open opens a folder until w is closed.
+func (w *writing) open(root *os.Root, at string) (*os.File, error) {
+	f, err := root.OpenFile(at, os.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return nil, fmt.Errorf("opening %q: %w", "/"+at, err)
+	}
+	w.closers = append(w.closers, f.Close)
+	return f, nil
+}
+
+// defaultMode is that of a hierarchy which the host doesn't have.
+const defaultMode fs.FileMode = 0o755
+
+// permissions returns the mode of a hierarchy's folder, nil for none, without its
+// type.
+func permissions(dir *os.File) (fs.FileMode, error) {
+	if dir == nil {
+		return defaultMode, nil
+	}
+	info, err := dir.Stat()
+	if err != nil {
+		return 0, fmt.Errorf("looking at %q: %w", dir.Name(), err)
+	}
+	return info.Mode() & (fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky), nil
+}
+
+// dress gives a folder below root the attributes of the host's, if there is one.
+func dress(host *os.File, root *os.Root, name string) error {
+	if host == nil {
+		return root.Chmod(name, defaultMode)
+	}
+	return copyAttributes(host, root, name)
+}
+
+func isSameFolder(a, b *os.File) (bool, error) {
+	if b == nil {
+		return false, nil
+	}
+	x, err := a.Stat()
+	if err != nil {
+		return false, err
+	}
+	y, err := b.Stat()
+	return err == nil && os.SameFile(x, y), err
+}
+
+// inUse says whether something that is merged now has this work folder.
+func (j *job) inUse(workDir string) bool {
+	for _, work := range j.oldWork {
+		if work == workDir {
+			return true
+		}
+	}
+	return false
+}
+
+// dropWork removes the work folder of a merge that is gone.
+func dropWork(root *os.Root, k extension.Kind, workDir string) error {
+	if workDir == "" {
+		return nil
+	}
+	if err := root.RemoveAll(workDir); err != nil {
+		return fmt.Errorf("removing the work folder of what was merged of kind %s: %w", k.Name, err)
+	}
+	return nil
+}
