@@ -234,7 +234,7 @@ func explainKey(err error) error {
 		{unix.EKEYREVOKED, "the kernel holds the key for revoked"},
 		{unix.ENOPKG, "the kernel does not know the signature's algorithm"},
 		{unix.EBADMSG, "the kernel cannot read the signature"},
-		{unix.EINVAL, "the kernel checks no signatures (CONFIG_DM_VERITY_VERIFY_ROOTHASH_SIG), or cannot read this one"},
+		{unix.EINVAL, "the signature is bad, or the kernel checks none (CONFIG_DM_VERITY_VERIFY_ROOTHASH_SIG)"},
 		{unix.EPERM, "keys may not be handed to the kernel here"},
 		{unix.ENOSYS, "the kernel keeps no keys"},
 	} {
