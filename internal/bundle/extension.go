@@ -94,6 +94,10 @@ func use(folder *os.Root, p *Place, o Options) *Use {
 	if !within(p, o.Machine, k) {
 		return u.not("it does not lie where extensions are looked for", "unpack it to "+filepath.Join(o.Machine.Name(), searched(k)[0], p.name))
 	}
+	if o.SignedOnly != "" {
+		return u.not(fmt.Sprintf("this machine lets in signed extensions only (%s), and a folder cannot be signed", o.SignedOnly),
+			fmt.Sprintf("build a signed image of it: inlay build %s IMAGE --layers all --private-key FILE --certificate FILE", u.Name))
+	}
 	u.Merges = true
 	return u
 }

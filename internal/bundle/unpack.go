@@ -26,6 +26,9 @@ type Options struct {
 	// and what it has merged the result is judged. nil means that nobody asks.
 	Machine      *os.Root
 	Architecture string // of the machine, in systemd's words
+	// SignedOnly says why the machine lets in signed extensions only, "" if it
+	// doesn't. A folder cannot be signed.
+	SignedOnly string
 
 	noExchange bool // for tests: the file system cannot exchange two folders
 }

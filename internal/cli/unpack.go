@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"inlay/internal/bootstate"
 	"inlay/internal/bundle"
 	"inlay/internal/extension"
 	"inlay/internal/hint"
@@ -126,7 +127,7 @@ func runUnpack(ctx context.Context, env *Env, o unpackOptions) error {
 	if err != nil {
 		return err
 	}
-	o.how.Machine, o.how.Architecture = root, extension.ArchitectureWord(architecture)
+	o.how.Machine, o.how.Architecture, o.how.SignedOnly = root, extension.ArchitectureWord(architecture), signedOnly(root)
 	report := unpackReport{Image: o.image, Origin: image.Origin}
 	if err = bundle.CheckPlatform(image, architecture); err == nil {
 		report.Result, err = bundle.Unpack(ctx, place, []bundle.Part{{Image: image, Pin: pinOf(ref)}}, o.how)
@@ -152,6 +153,30 @@ func (o *unpackOptions) place(root *os.Root) (*bundle.Place, error) {
 		return bundle.Below(root, o.dir)
 	}
 	return bundle.At(o.dir)
+}
+
+// signedOnly says why a machine lets in signed extensions only, as a node does that
+// has no policy of its own; "" if it doesn't. It is advice: what cannot be found out
+// now, the merge will say.
+func signedOnly(root *os.Root) string {
+	state, err := bootstate.Detect(root)
+	if err != nil {
+		state = &bootstate.Report{}
+	}
+	anchors, configured, err := new(nodeOptions).trust(root, state)
+	switch {
+	case err != nil:
+		return ""
+	case configured != nil && configured.NeedsSignature():
+		return "the configuration says so"
+	case configured != nil:
+		return ""
+	case state.TrustedBoot:
+		return "this is a trusted boot"
+	case len(anchors.Anchors)+len(anchors.Problems) > 0:
+		return "keys to trust have been laid down here"
+	}
+	return ""
 }
 
 // pinOf is the digest that a reference names.
