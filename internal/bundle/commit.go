@@ -54,7 +54,7 @@ func (s *staging) commit() error {
 	if err := unix.Syncfs(int(s.lock.Fd())); err != nil {
 		return fmt.Errorf("writing %q through to the disk: %w", s.at.Path, err)
 	}
-	if err := s.appear(); err != nil {
+	if err := s.unlocked(s.appear); err != nil {
 		return fmt.Errorf("naming %q: %w", s.at.Path, s.explain(err))
 	}
 	// Without this the name itself may be lost with the power.
@@ -62,6 +62,36 @@ func (s *staging) commit() error {
 		return fmt.Errorf("writing the folder of %q through to the disk: %w", s.at.Path, err)
 	}
 	return nil
+}
+
+// unlocked does what moves folders. Who is not root may not move one that he may not
+// write to, as its ".." changes: then both are opened to him for that moment.
+func (s *staging) unlocked(move func() error) error {
+	err := move()
+	if !errors.Is(err, unix.EACCES) {
+		return err
+	}
+	info, err := s.dir.Lstat(newTree)
+	if err != nil {
+		return err
+	}
+	const own = 0o700
+	if err := s.dir.Chmod(newTree, info.Mode()|own); err != nil {
+		return err
+	}
+	old, oldErr := s.at.folder.Lstat(s.at.name)
+	if oldErr == nil {
+		if err := s.at.folder.Chmod(s.at.name, old.Mode()|own); err != nil {
+			return err
+		}
+	}
+	if err := move(); err != nil {
+		if oldErr == nil {
+			err = errors.Join(err, s.at.folder.Chmod(s.at.name, old.Mode()))
+		}
+		return err
+	}
+	return s.at.folder.Chmod(s.at.name, info.Mode())
 }
 
 func (s *staging) appear() error {

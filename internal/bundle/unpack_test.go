@@ -48,7 +48,7 @@ func everything() [][]entry {
 		{name: "usr/closed", kind: folder, mode: 0o500},
 		{name: "usr/closed/in", text: "in", mode: 0o400},
 		{name: "usr/sparse", text: strings.Repeat("\x00", 1<<20) + "end", xattrs: map[string]string{"user.a": "1", "user.b": "\x00"}},
-		{name: "./", kind: folder, mode: 0o711, uid: 11, xattrs: map[string]string{"user.inlay.image": "forged"}},
+		{name: "./", kind: folder, mode: 0o511, uid: 11, xattrs: map[string]string{"user.inlay.image": "forged"}},
 	}}
 }
 
@@ -59,7 +59,7 @@ func TestUnpack(t *testing.T) {
 	r := mustUnpack(t, dir, imageOf(t, everything()...), bundle.Options{})
 	const at = "1600000000.123000000"
 	want := []string{
-		`folder "" 711 11:11 ` + at,
+		`folder "" 511 11:11 ` + at,
 		`folder "usr" 755 0:0 ` + at,
 		`symbolic link "usr/absolute" 777 0:0 ` + at + ` to "/etc/passwd"`,
 		`folder "usr/bin" 751 7:7 ` + at,
