@@ -108,6 +108,9 @@ func (t *Tree) Graft(sub *Tree, rel string) error {
 		return err
 	}
 	defer place.Close()
+	if err := sameKind(place, sub.root); err != nil {
+		return fmt.Errorf("mounting at %q of a tree: %w", rel, err)
+	}
 	const here = unix.MOVE_MOUNT_F_EMPTY_PATH | unix.MOVE_MOUNT_T_EMPTY_PATH
 	move := func() error { return unix.MoveMount(int(sub.root.Fd()), "", int(place.Fd()), "", here) }
 	switch {

@@ -243,6 +243,13 @@ func TestReplaceFails(t *testing.T) {
 		if err := next.AttachTo(link); err == nil {
 			t.Error("a link was followed")
 		}
+		folder(t, dir, map[string]string{"plain": ""})
+		if err := next.AttachTo(dir + "/plain"); !errors.Is(err, unix.ENOTDIR) {
+			t.Errorf("on a file: %v", err)
+		}
+		if err := next.AttachTo(fmt.Sprintf("/proc/%d/root%s", elsewhere(t, "private"), usr)); !errors.Is(err, unix.EINVAL) {
+			t.Errorf("in another namespace: %v", err)
+		}
 		first := stackOf(t, m, dir, usr, "first")
 		ok(t, first.AttachTo(usr))
 		dev := must(first.Device())(t)

@@ -75,6 +75,9 @@ func (t *Tree) AttachTo(path string) error {
 		return fmt.Errorf("mounting: %w", err)
 	}
 	defer place.Close()
+	if err := sameKind(place, t.root); err != nil {
+		return fmt.Errorf("mounting at %q: %w", path, err)
+	}
 	ready, err := t.ready()
 	if err == nil {
 		defer ready.drop()

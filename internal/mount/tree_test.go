@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -181,6 +182,12 @@ func TestClone(t *testing.T) {
 					t.Errorf("recursive: %q", got)
 				}
 				one := must(m.Clone(dir, false))(t)
+				for _, tree := range []*mount.Tree{all, one} {
+					number := must(strconv.Atoi(filepath.Base(tree.Path())))(t)
+					if flags := must(unix.FcntlInt(uintptr(number), unix.F_GETFD, 0))(t); flags&unix.FD_CLOEXEC == 0 {
+						t.Error("programs that are started inherit it")
+					}
+				}
 				if _, err := os.Stat(one.Path() + "/sub/in"); !errors.Is(err, fs.ErrNotExist) {
 					t.Errorf("not recursive: %v", err)
 				}
@@ -196,6 +203,9 @@ func TestClone(t *testing.T) {
 				}
 				if err := top.Graft(file, "d"); err == nil {
 					t.Error("a file was mounted on a folder")
+				}
+				if err := top.Graft(file, "l"); err == nil {
+					t.Error("a file was mounted on a link")
 				}
 				ok(t, errors.Join(top.Graft(file, "f"), top.Graft(all, "d")))
 				if err := top.Graft(file, "f"); err == nil {
