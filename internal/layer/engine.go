@@ -2,6 +2,7 @@ package layer
 
 import (
 	"context"
+	"errors"
 
 	"inlay/internal/extension"
 )
@@ -27,6 +28,35 @@ type Engine interface {
 	Unmerge(ctx context.Context, k extension.Kind, o RunOptions) (*Result, error)
 	// Merged returns what is merged of a kind right now, by path.
 	Merged(ctx context.Context, k extension.Kind) ([]Hierarchy, error)
+	// Close ends what Prepare began, once the plan is closed.
+	Close() error
+}
+
+// Refresh has an engine plan, and merge what the plan says whatever is merged now.
+// The plan is that of the result: closed, for reading. It is nil only if there was
+// none.
+func Refresh(ctx context.Context, e Engine, r Request, o RunOptions) (*Plan, *Result, error) {
+	return run(ctx, e, r, func(p *Plan) (*Result, error) { return e.Refresh(ctx, p, o) })
+}
+
+// MergeAnew is Refresh where nothing may be merged yet.
+func MergeAnew(ctx context.Context, e Engine, r Request, o RunOptions) (*Plan, *Result, error) {
+	return run(ctx, e, r, func(p *Plan) (*Result, error) { return e.Merge(ctx, p, o) })
+}
+
+func run(ctx context.Context, e Engine, r Request, do func(*Plan) (*Result, error)) (p *Plan, result *Result, err error) {
+	defer func() { err = errors.Join(err, e.Close()) }()
+	if err := e.Prepare(ctx, &r); err != nil {
+		return nil, nil, err
+	}
+	if p, err = MakePlan(ctx, r); p != nil {
+		defer func() { err = errors.Join(err, p.Close()) }()
+	}
+	if err != nil {
+		return p, nil, err
+	}
+	result, err = do(p)
+	return p, result, err
 }
 
 // RunOptions are how an engine goes about it.

@@ -72,11 +72,6 @@ func (v *hostView) open(r *Request) error {
 		v.reason = "it is no folder"
 		return nil
 	}
-	if r.Beneath != nil {
-		if v.root, err = r.Beneath(v.path); err != nil || v.root != nil {
-			return err
-		}
-	}
 	v.root, err = r.Root.OpenRoot(place)
 	return err
 }

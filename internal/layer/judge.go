@@ -81,7 +81,7 @@ func (p *Plan) suits(c *discover.Candidate) error {
 	if why := extension.AwkwardName(c.Name); why != "" {
 		return refusedAs(hint.Wrap(errors.New(why), "give the extension another name, or choose the native engine"))
 	}
-	if c.Old && c.Type.Folder() && extension.Within(c.Path, p.Request.Kind.Mergeable) {
+	if c.Type.Folder() && extension.Within(c.Path, p.Request.Kind.Mergeable) {
 		return refusedAs(hint.Wrap(fmt.Errorf("a folder inside of %q, over which systemd cannot lay it", "/"+strings.SplitN(c.Path, "/", 2)[0]),
 			fmt.Sprintf("move it to /var/lib/extensions/%s, or choose the native engine", c.Name)))
 	}

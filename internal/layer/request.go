@@ -34,7 +34,9 @@ type Request struct {
 
 	// Policy is what an image must have, Anchors are whom it must come from; nil
 	// trusts nobody.
-	Policy            trust.Policy
+	Policy trust.Policy
+	// PolicyGiven hands the policy to systemd, too, instead of what its service says.
+	PolicyGiven       bool
 	Anchors           *trust.Set
 	RequireValidDates bool
 	// SetAside says that systemd ignores the signatures of images: see
@@ -66,8 +68,4 @@ type Request struct {
 	NoExec *bool
 	// Getenv returns a variable of the environment, or ""; nil is none at all.
 	Getenv func(string) string
-	// Beneath opens the host's own folder of a hierarchy where something is merged
-	// over it now; nil, or a nil folder, takes what is to be seen. It is closed with
-	// the Plan.
-	Beneath func(hierarchy string) (*os.Root, error)
 }

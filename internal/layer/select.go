@@ -49,6 +49,7 @@ func (p *Plan) choose() error {
 		h.Systemd = r.Systemd
 		r.Host = &h
 	}
+	p.explicit = len(r.Hierarchies) > 0 || r.Mutable != ""
 	hierarchies, err := hierarchiesOf(r)
 	if err != nil {
 		return err
