@@ -2,10 +2,12 @@ package discover_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -35,6 +37,19 @@ func TestSubvolumesAsSystemd(t *testing.T) {
 	}
 	command(mkfs, "-q", image)
 
+	apart(t, func() {
+		if out, err := exec.CommandContext(t.Context(), mount, "-o", "loop", image, at).CombinedOutput(); err != nil {
+			t.Errorf("%v: %s", err, out)
+			return
+		}
+		subvolumes(t, btrfs, folder)
+	})
+}
+
+// apart calls f where nobody else sees what it mounts. That ends with it, and so
+// f must not end the test.
+func apart(t *testing.T, f func()) {
+	t.Helper()
 	done := make(chan struct{})
 	go func() { // its thread ends with it, and with that the mounts
 		defer close(done)
@@ -43,13 +58,44 @@ func TestSubvolumesAsSystemd(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		if out, err := exec.CommandContext(t.Context(), mount, "-o", "loop", image, at).CombinedOutput(); err != nil {
-			t.Errorf("%v: %s", err, out)
-			return
-		}
-		subvolumes(t, btrfs, folder)
+		f()
 	}()
 	<-done
+}
+
+// TestNoSubvolume: on other file systems any folder can have the inode number of
+// a subvolume.
+func TestNoSubvolume(t *testing.T) {
+	need.Root(t)
+	path := t.TempDir()
+	apart(t, func() {
+		if err := unix.Mount("tmpfs", path, "tmpfs", 0, ""); err != nil {
+			t.Error(err)
+			return
+		}
+		for i := range 300 {
+			if err := writeLine(path, fmt.Sprintf("etc/extensions/%d/", i)); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+		seen := false
+		for _, c := range findIn(t, path, discover.Options{}).Candidates {
+			info, err := os.Stat(filepath.Join(path, c.Path))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			s, ok := info.Sys().(*syscall.Stat_t)
+			seen = seen || ok && s.Ino == 256
+			if c.Type != discover.Directory {
+				t.Errorf("%s is a %s", c.Name, c.Type)
+			}
+		}
+		if !seen {
+			t.Error("no folder has the inode number of a subvolume")
+		}
+	})
 }
 
 func subvolumes(t *testing.T, btrfs, folder string) {
