@@ -191,3 +191,28 @@ func TestLoadBundles(t *testing.T) {
 		}
 	}
 }
+
+// FuzzParseBundles holds errors to their place, and what is taken to its bounds.
+func FuzzParseBundles(f *testing.F) {
+	for _, seed := range []string{
+		documented, "#cloud-config\n" + oddCloud + "bundles:\n- targets: [a]\n", "#cloud-config\nbundles: [{targets: [\"a\n\"]}]\ninstall:\n bundles:\n",
+		"#cloud-config\nbundles:\n-\ttargets:\n", "#cloud-config\n? bundles\n: - targets: *x\n", "#cloud-config\nfail_on_bundles_errors: |\n true\n- x\n",
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		b, err := config.ParseBundles("f", text)
+		if err != nil {
+			e, ok := errors.AsType[*config.Error](err)
+			if !ok || e.Line < 1 || e.Column < 1 || e.Line > 1+strings.Count(string(text), "\n") {
+				t.Fatalf("%v", err)
+			}
+			return
+		}
+		for _, bundle := range append(b.Install, b.FirstBoot...) {
+			if len(bundle.Targets) == 0 || bundle.Origin == "" || bundle.RootFS != "" && !filepath.IsAbs(bundle.RootFS) || strings.Contains(bundle.RootFS, "..") && strings.Contains(bundle.RootFS+"/", "/../") {
+				t.Fatalf("taken: %+v", bundle)
+			}
+		}
+	})
+}
