@@ -96,6 +96,29 @@ func (d *disk) above(name string) (*os.File, error) {
 	return opened, nil
 }
 
+// close closes the folder that was opened last.
+func (d *disk) close() error {
+	if d.folder == nil {
+		return nil
+	}
+	err := d.folder.Close()
+	d.folder = nil
+	return err
+}
+
+// Close closes what the tree has opened by itself, which would keep the file system
+// of a folder from being unmounted. The tree can be used again.
+func (t *Tree) Close() error {
+	switch root := t.root.(type) {
+	case *diskFile:
+		return root.disk.close()
+	case *mountPoint:
+		return (&Tree{root: root.held.node}).Close()
+	default:
+		return nil
+	}
+}
+
 func (d *diskFile) children() ([]child, error) {
 	folder, err := d.reopen(unix.O_DIRECTORY)
 	if err != nil {

@@ -68,42 +68,48 @@ var errUnchanged = errors.New("nothing has changed")
 
 // assemble builds the new trees. Nobody sees anything of them.
 func (j *job) assemble(ctx context.Context, before *Report, o RunOptions) error {
-	return j.view.within(func() error {
-		if len(j.plan.Unsettled()) == 0 {
-			if err := j.compare(before, o); err != nil {
-				return err
-			}
-		}
-		// Images, whose devices take a moment, before anything else has begun.
-		if err := j.mountImages(ctx); err != nil {
-			return err
-		}
+	settled := len(j.plan.Unsettled()) == 0
+	if settled {
 		if err := j.compare(before, o); err != nil {
 			return err
 		}
-		if err := j.announce(before); err != nil {
+	}
+	if err := j.view.within(func() error { return j.mountImages(ctx) }); err != nil {
+		return err
+	}
+	if err := j.compare(before, o); err != nil {
+		return err
+	}
+	if err := j.announce(before); err != nil {
+		return err
+	}
+	err := j.view.within(func() error { return j.buildAll(ctx) })
+	if err != nil {
+		return errors.Join(err, j.undoFolders(before))
+	}
+	return nil
+}
+
+func (j *job) buildAll(ctx context.Context) error {
+	for n := range j.plan.Stacks {
+		s := &j.plan.Stacks[n]
+		if s.Idle {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
 			return err
 		}
-		for n := range j.plan.Stacks {
-			s := &j.plan.Stacks[n]
-			if s.Idle {
-				continue
-			}
-			if err := ctx.Err(); err != nil {
-				return errors.Join(err, j.undoFolders(before))
-			}
-			b, err := j.build(s)
-			if err != nil {
-				return errors.Join(fmt.Errorf("merging into %q: %w", s.Path, err), j.undoFolders(before))
-			}
-			j.trees = append(j.trees, b)
+		b, err := j.build(s)
+		if err != nil {
+			return fmt.Errorf("merging into %q: %w", s.Path, err)
 		}
-		return nil
-	})
+		j.trees = append(j.trees, b)
+	}
+	return nil
 }
 
 // compare describes the merge, and returns errUnchanged if that is what is merged
-// already.
+// already. It runs in the caller's mount namespace, whose numbers it compares.
 func (j *job) compare(before *Report, o RunOptions) error {
 	dirs, err := mutableDirs(j.plan)
 	if err != nil {

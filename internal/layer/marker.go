@@ -11,9 +11,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"inlay/internal/content"
 	"inlay/internal/extension"
 	"inlay/internal/mount"
+	"inlay/internal/rooted"
 )
 
 // The files of a marker folder, but for the list of extensions.
@@ -76,7 +76,7 @@ func (m *mark) seal(root *os.Root, k extension.Kind, now time.Time) error {
 
 // readMark reads a file of the marker of a hierarchy, nil if it is not there.
 func readMark(root *os.Root, place string, k extension.Kind, name string) ([]byte, error) {
-	text, err := content.Folder(root).ReadFile(path.Join(place, markerFolder(k), name), maxMarker)
+	text, err := rooted.ReadFile(root, path.Join(place, markerFolder(k), name), maxMarker)
 	if absent(err) {
 		return nil, nil
 	}

@@ -50,6 +50,7 @@ func Merged(root *os.Root, k extension.Kind, more ...string) ([]Hierarchy, error
 	}
 	var merged []Hierarchy
 	tree := content.Folder(root)
+	defer tree.Close() // a merge that it keeps open cannot go
 	for _, name := range candidates {
 		h, there, err := mergedInto(root, tree, k, name)
 		if err != nil {

@@ -90,6 +90,7 @@ func (n *Native) wishesOfMerged(k extension.Kind, merged []merge) wishes {
 	var w wishes
 	seen := map[string]bool{}
 	tree := content.Folder(n.root)
+	defer tree.Close()
 	for _, m := range merged {
 		for _, name := range m.Extensions {
 			if seen[name] {

@@ -68,7 +68,7 @@ func (s *source) files() (*content.Tree, func() error, error) {
 	if s.isUsr {
 		tree = tree.Under(gpt.Usr)
 	}
-	return tree, root.Close, nil
+	return tree, func() error { return errors.Join(tree.Close(), root.Close()) }, nil
 }
 
 // mountImages makes sources of all items that are to be merged. One that cannot be

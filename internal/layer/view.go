@@ -7,10 +7,10 @@ import (
 	"os"
 	"path"
 
-	"inlay/internal/content"
 	"inlay/internal/extension"
 	"inlay/internal/hint"
 	"inlay/internal/mount"
+	"inlay/internal/rooted"
 )
 
 // view is the system without what is merged of a kind.
@@ -105,7 +105,7 @@ func marked(at string, k extension.Kind) (mount.Device, bool, error) {
 	if err != nil {
 		return mount.Device{}, false, err
 	}
-	text, err := content.Folder(root).ReadFile(path.Join(markerFolder(k), markDevice), maxMarker)
+	text, err := rooted.ReadFile(root, path.Join(markerFolder(k), markDevice), maxMarker)
 	if absent(err) {
 		return dev, false, nil
 	}
@@ -133,7 +133,7 @@ func (v *view) close() error {
 
 // locate says where a merged hierarchy is.
 func (n *Native) locate(h Hierarchy) (merge, error) {
-	place, _, err := content.Folder(n.root).Resolve(h.Path)
+	place, err := rooted.Resolve(n.root, h.Path)
 	if err != nil {
 		return merge{}, fmt.Errorf("looking for hierarchy %q: %w", h.Path, err)
 	}
