@@ -98,7 +98,7 @@ func (h *host) folder(at, name string, files map[string]string) {
 	h.write(filepath.Join(at, h.kind.ReleaseFile(name)), "ID=_any\n"+files["release"])
 	for file, text := range files {
 		if file != "release" {
-			h.write(filepath.Join(at, file), text)
+			h.write(at+"/"+file, text)
 		}
 	}
 }

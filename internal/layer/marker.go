@@ -24,6 +24,10 @@ const (
 	markOrigin  = "origin"   // what was merged, and how
 )
 
+// maxOrigin bounds a marker file, in bytes: the origin has some 300 for each of 500
+// extensions, and their paths.
+const maxOrigin = 4 << 20
+
 // markerFolder is the folder by which systemd, and we, know a merge.
 func markerFolder(k extension.Kind) string { return ".systemd-" + k.Name }
 
@@ -76,7 +80,7 @@ func (m *mark) seal(root *os.Root, k extension.Kind, now time.Time) error {
 
 // readMark reads a file of the marker of a hierarchy, nil if it is not there.
 func readMark(root *os.Root, place string, k extension.Kind, name string) ([]byte, error) {
-	text, err := rooted.ReadFile(root, path.Join(place, markerFolder(k), name), maxMarker)
+	text, err := rooted.ReadFile(root, path.Join(place, markerFolder(k), name), maxOrigin)
 	if absent(err) {
 		return nil, nil
 	}

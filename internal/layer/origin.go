@@ -9,7 +9,9 @@ import (
 	"os"
 	"path"
 	"reflect"
+	"slices"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -78,7 +80,7 @@ func (n *Native) originOf(p *Plan, dirs map[string]string) (*origin, error) {
 		Extensions:   map[string]originSource{},
 	}
 	for _, i := range p.Merged() {
-		source, err := n.sourceOf(i)
+		source, err := n.sourceOf(i, p.Stacks)
 		if err != nil {
 			return nil, fmt.Errorf("describing extension %q: %w", i.Name, err)
 		}
@@ -87,7 +89,13 @@ func (n *Native) originOf(p *Plan, dirs map[string]string) (*origin, error) {
 	return o, nil
 }
 
-func (n *Native) sourceOf(i *Item) (originSource, error) {
+// within says whether a place lies in a hierarchy, where a merge hides the mount that
+// it is on.
+func within(place string, stacks []Stack) bool {
+	return slices.ContainsFunc(stacks, func(s Stack) bool { return strings.HasPrefix(place, s.Place+"/") })
+}
+
+func (n *Native) sourceOf(i *Item, stacks []Stack) (originSource, error) {
 	source := originSource{Path: path.Join("/", i.Candidate.Path)}
 	if i.Volume != nil && i.Volume.Protected {
 		source.VerityHash = hex.EncodeToString(i.Volume.RootHash[:])
@@ -116,13 +124,15 @@ func (n *Native) sourceOf(i *Item) (originSource, error) {
 	if i.Candidate.Type == discover.Raw {
 		*source.Modified = stamp(stat.Mtime)
 	}
-	source.MountID = n.mountOf(i, &stat)
+	if !within(i.Candidate.Path, stacks) {
+		source.MountID = n.mountOf(i, &stat)
+	}
 	return source, source.identify(f, stat.Ino)
 }
 
 // mountOf returns the number of the mount that an item is on, as the caller's
-// namespace has it: that of a view is another one each time. 0 stands for a mount
-// that can be seen in a view only.
+// namespace has it: that of a view is another one each time. 0 stands for one that
+// isn't to be seen there.
 func (n *Native) mountOf(i *Item, seen *unix.Statx_t) uint64 {
 	var stat unix.Statx_t
 	if err := statx(unix.AT_FDCWD, n.at(i.Candidate.Path), &stat); err != nil || stat.Ino != seen.Ino ||

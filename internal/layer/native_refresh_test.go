@@ -1,0 +1,459 @@
+package layer_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
+	"inlay/internal/extension"
+	"inlay/internal/layer"
+	"inlay/internal/mount"
+)
+
+// TestNativeNeverMisses reads the host's files, an extension's and a submount's all
+// the time while a hundred refreshes go by: none is ever missed.
+func TestNativeNeverMisses(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	if !mount.Detect().Beneath {
+		t.Skip("this kernel cannot mount beneath")
+	}
+	for name, propagation := range propagations() {
+		t.Run(name, func(t *testing.T) {
+			h := newHost(t, propagation)
+			h.write("usr/local/", "")
+			h.check(unix.Mount("local", h.path("usr/local"), "tmpfs", 0, ""))
+			h.write("usr/local/file", "local")
+			h.naked("always", "erofs", map[string]string{"usr/bin/always": "always"})
+			h.extension("folder", map[string]string{"usr/bin/folder": "folder"})
+			h.merge()
+			files := []string{"usr/bin/tool", "usr/share/doc/readme", "usr/local/file", "usr/bin/always", "usr/bin/folder"}
+			var stop atomic.Bool
+			var reads atomic.Int64
+			missed := make(chan string, 1)
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				for !stop.Load() {
+					for _, file := range files {
+						if _, err := os.ReadFile(h.path(file)); err != nil {
+							select {
+							case missed <- err.Error():
+							default:
+							}
+						}
+						reads.Add(1)
+					}
+				}
+			}()
+			for n := range 100 {
+				h.write("var/lib/extensions/new/"+h.kind.ReleaseFile("new"), "ID=_any\n")
+				h.write(fmt.Sprintf("var/lib/extensions/new/usr/bin/new%d", n), "new")
+				r, err := h.do("refresh", layer.RunOptions{Always: true})
+				if err != nil || r.Unchanged || len(r.Warnings) > 0 {
+					t.Fatalf("%+v, %v", r, err)
+				}
+				if got := h.read(fmt.Sprintf("usr/bin/new%d", n)); got != "new" {
+					t.Fatalf("refresh %d: %q", n, got)
+				}
+			}
+			stop.Store(true)
+			<-done
+			select {
+			case what := <-missed:
+				t.Error("missed: ", what)
+			default:
+			}
+			if reads.Load() < 1000 {
+				t.Errorf("only %d reads", reads.Load())
+			}
+			runtime.GC() // of the folders that plans have looked at
+			h.unmerge()
+			h.noLoops()
+		})
+	}
+}
+
+// TestNativeFailing: a refresh that fails, wherever it does, leaves exactly the
+// mounts that were there, no device, no folder and no other report.
+func TestNativeFailing(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	for _, c := range []struct {
+		name string
+		make func(h *host)
+	}{
+		{"no room for a hierarchy", func(h *host) {
+			h.extension("new", map[string]string{"srv/new": "new", "usr/bin/new": "new"})
+			h.more = func(r *layer.Request) { r.Hierarchies = []string{"/usr", "/srv", "/proc-like/x"} }
+			h.extension("other", map[string]string{"proc-like/x/y": "new"})
+			h.check(unix.Mount("", h.dir, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY, ""))
+		}},
+		{"a mutable folder of another mode", func(h *host) {
+			h.write("var/lib/extensions.mutable/usr/", "")
+			h.check(os.Chmod(h.path("var/lib/extensions.mutable/usr"), 0o700))
+			h.write("var/lib/extensions.mutable/opt/", "")
+			h.mutable(layer.Auto)
+		}},
+		{"too many", func(h *host) {
+			for n := range 501 {
+				h.extension(fmt.Sprintf("e%03d", n), map[string]string{"usr/bin/e": "e"})
+			}
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := newHost(t, unix.MS_SHARED)
+			h.naked("old", "erofs", map[string]string{"usr/bin/old": "old", "opt/old": "old"})
+			h.check(unix.Mount("tmpfs", h.path("run"), "tmpfs", 0, ""))
+			h.merge()
+			mounts, report := h.mounts(), h.read("run/inlay/layer-sysext.json")
+			c.make(h)
+			before := h.tree()
+			loops := h.loops()
+			r, err := h.do("refresh", layer.RunOptions{})
+			if err == nil {
+				t.Fatalf("it didn't fail: %+v", r)
+			}
+			after := h.mounts()
+			if c.name == "no room for a hierarchy" {
+				h.check(unix.Mount("", h.dir, "", unix.MS_REMOUNT|unix.MS_BIND, ""))
+				after = h.mounts()
+			}
+			if diff := cmp.Diff(mounts, after); diff != "" {
+				t.Errorf("mounts (-before +after):\n%s", diff)
+			}
+			if diff := cmp.Diff(before, h.tree()); diff != "" {
+				t.Errorf("files (-before +after):\n%s", diff)
+			}
+			if diff := cmp.Diff(report, h.read("run/inlay/layer-sysext.json")); diff != "" {
+				t.Errorf("the report (-before +after):\n%s", diff)
+			}
+			if diff := cmp.Diff(loops, h.loops()); diff != "" {
+				t.Errorf("loop devices (-before +after):\n%s", diff)
+			}
+			if h.read("usr/bin/old") != "old" || h.read("opt/old") != "old" {
+				t.Error("what was merged is gone")
+			}
+			h.unmerge()
+			h.noLoops()
+		})
+	}
+}
+
+// tree returns the paths of the host's own file system.
+func (h *host) tree() []string {
+	h.t.Helper()
+	var all []string
+	h.check(filepath.WalkDir(h.dir, func(path string, d os.DirEntry, err error) error {
+		if err == nil && !strings.HasPrefix(path, h.path("usr/")) && !strings.HasPrefix(path, h.path("opt/")) && !strings.HasPrefix(path, h.path("var/lib/extensions/")) {
+			all = append(all, path)
+		}
+		return nil
+	}))
+	return all
+}
+
+// TestNativeKernels merges, refreshes and unmerges by the calls of older kernels.
+func TestNativeKernels(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	have := mount.Detect()
+	for _, k := range []struct {
+		name string
+		mount.Features
+	}{
+		{"6.15", mount.Features{Trees: true, Setattr: true, Beneath: true, LowerPlus: true, LowerFile: true, Detached: true}},
+		{"6.8", mount.Features{Trees: true, Setattr: true, Beneath: true, LowerPlus: true}},
+		{"6.5", mount.Features{Trees: true, Setattr: true, Beneath: true}},
+		{"5.12", mount.Features{Trees: true, Setattr: true}},
+		{"5.2", mount.Features{Trees: true}},
+		{"4.15", mount.Features{}},
+	} {
+		for name, propagation := range propagations() {
+			t.Run(k.name+" "+name, func(t *testing.T) {
+				if !have.Detached {
+					t.Skipf("the running kernel has %+v", have)
+				}
+				h := newHost(t, propagation)
+				h.features = &k.Features
+				h.write("usr/local/", "")
+				h.check(unix.Mount("local", h.path("usr/local"), "tmpfs", 0, ""))
+				h.write("usr/local/file", "local")
+				before := h.mounts()
+				h.naked("image", "erofs", map[string]string{"usr/bin/tool": "image's tool"})
+				h.extension("folder", map[string]string{"usr/bin/folder": "folder", "opt/folder": "folder"})
+				for _, mode := range []layer.Mode{layer.Immutable, layer.Mutable, layer.Ephemeral} {
+					h.mutable(mode)
+					h.merge()
+					merged := h.mounts()
+					for file, want := range map[string]string{"usr/bin/tool": "image's tool", "usr/bin/folder": "folder", "opt/folder": "folder", "usr/local/file": "local"} {
+						if got := h.read(file); got != want {
+							t.Errorf("%s: %s is %q, want %q", mode, file, got, want)
+						}
+					}
+					r, err := h.do("refresh", layer.RunOptions{Always: true})
+					if !k.Trees {
+						if err == nil || !strings.Contains(err.Error(), "5.2") {
+							t.Errorf("%s: refreshed: %v", mode, err)
+						}
+					} else if err != nil || len(h.mounts()) != len(merged) || h.read("usr/bin/tool") != "image's tool" || h.read("usr/local/file") != "local" {
+						t.Errorf("%s: %v, %+v", mode, err, h.mounts())
+					} else if (len(r.Warnings) == 0) != k.Beneath {
+						t.Errorf("%s: the gap is named: %+v", mode, r.Warnings)
+					}
+					h.unmerge()
+					if diff := cmp.Diff(before, h.mounts()); diff != "" {
+						t.Errorf("%s: after the unmerge (-want +got):\n%s", mode, diff)
+					}
+				}
+				h.noLoops()
+			})
+		}
+	}
+}
+
+// TestNativeSubmounts: what is mounted below a hierarchy stays there through all of
+// it, also what was mounted meanwhile.
+func TestNativeSubmounts(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	for name, propagation := range propagations() {
+		t.Run(name, func(t *testing.T) {
+			h := newHost(t, propagation)
+			tmpfs := func(at string) {
+				h.check(unix.Mount("sub", h.path(at), "tmpfs", 0, ""))
+				h.write(at+"/file", at)
+			}
+			for _, at := range []string{"usr/local", "usr/share/deep", "usr/lib/later"} {
+				h.write(at+"/", "")
+			}
+			tmpfs("usr/local")
+			h.write("usr/local/inner/", "")
+			tmpfs("usr/local/inner")
+			tmpfs("usr/share/deep")
+			before := h.mounts()
+			h.extension("one", map[string]string{"usr/bin/one": "one", "usr/local/hidden": "hidden", "usr/share/mine/": ""})
+			h.merge()
+			see := func(when string, there ...string) {
+				for _, at := range there {
+					if got := h.read(at + "/file"); got != at {
+						t.Errorf("%s, below %s there is %q", when, at, got)
+					}
+				}
+			}
+			see("merged", "usr/local", "usr/local/inner", "usr/share/deep")
+			if got := h.read("usr/local/hidden"); got == "hidden" {
+				t.Error("an extension shows through what is mounted")
+			}
+			h.write("usr/local/written", "written")
+			tmpfs("usr/lib/later")
+			tmpfs("usr/share/mine")
+			h.extension("two", map[string]string{"usr/bin/two": "two"})
+			h.refresh()
+			see("refreshed", "usr/local", "usr/local/inner", "usr/share/deep", "usr/lib/later", "usr/share/mine")
+			r := h.unmerge()
+			see("unmerged", "usr/local", "usr/local/inner", "usr/share/deep", "usr/lib/later")
+			if h.read("usr/local/written") != "written" {
+				t.Error("what was written to a submount is gone")
+			}
+			if len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0].Text, "usr/share/mine") {
+				t.Errorf("the lost mount is not named: %+v", r.Warnings)
+			}
+			h.check(unix.Unmount(h.path("usr/lib/later"), 0))
+			if diff := cmp.Diff(before, h.mounts()); diff != "" {
+				t.Errorf("after the unmerge (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestNativeInside: folders and images inside of the hierarchy that they extend are
+// merged, and refreshed as often as one likes: what lies beneath the merge is what
+// the next one is made of.
+func TestNativeInside(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	for _, mounted := range []bool{false, true} {
+		t.Run("mounted "+strconv.FormatBool(mounted), func(t *testing.T) {
+			h := newHost(t, unix.MS_SHARED)
+			if mounted { // /usr is a file system of its own
+				h.check(unix.Mount("usr", h.path("usr"), "tmpfs", 0, "mode=755"))
+				h.write("usr/bin/tool", "host's tool")
+			}
+			h.more = func(r *layer.Request) { r.Old = true }
+			h.folder("usr/lib/extensions/folder", "folder", map[string]string{"usr/bin/folder": "folder", "usr/lib/extensions/nested/usr/bin/nested": "nested"})
+			h.folder("usr/local/lib/extensions/other", "other", map[string]string{"usr/bin/other": "other"})
+			h.naked("image", "erofs", map[string]string{"usr/bin/image": "image"})
+			h.write("usr/lib/extensions/image.raw", h.read("var/lib/extensions/image.raw"))
+			h.check(os.Remove(h.path("var/lib/extensions/image.raw")))
+			before := h.mounts()
+			h.merge()
+			for n := range 6 {
+				for _, name := range []string{"folder", "other", "image"} {
+					if got := h.read("usr/bin/" + name); got != name {
+						t.Fatalf("round %d: %s is %q: %+v", n, name, got, h.item(name))
+					}
+				}
+				if r := h.refresh(); !r.Unchanged {
+					t.Errorf("round %d: a refresh without a change did something", n)
+				}
+				if _, err := h.do("refresh", layer.RunOptions{Always: true}); err != nil {
+					t.Fatal(err)
+				}
+				if loops := h.loops(); len(loops) > 3 && !mounted {
+					t.Errorf("round %d: loop devices pile up: %v", n, loops)
+				}
+			}
+			h.unmerge()
+			if diff := cmp.Diff(before, h.mounts()); diff != "" {
+				t.Errorf("after the unmerge (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestNativeOtherHierarchies: a refresh with other hierarchies unmerges what is none
+// any more, and merges what lies around or within.
+func TestNativeOtherHierarchies(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	h := newHost(t, unix.MS_PRIVATE)
+	h.write("usr/share/host", "host")
+	h.extension("one", map[string]string{"usr/bin/one": "one", "usr/share/one": "one", "opt/one": "one"})
+	sets := [][]string{{"/usr", "/opt"}, {"/usr/bin", "/usr/share"}, {"/usr"}, {"/opt", "/usr/share"}, {"/usr/bin"}}
+	for _, set := range sets {
+		h.more = func(r *layer.Request) { r.Hierarchies = set }
+		r := h.refresh()
+		slices.Sort(set)
+		if diff := cmp.Diff(set, paths(r.Merged)); diff != "" {
+			t.Errorf("%v: merged (-want +got):\n%s", set, diff)
+		}
+		if len(h.mounts()) != 1+len(set) {
+			t.Errorf("%v: %+v", set, h.mounts())
+		}
+		for file, in := range map[string][]string{"usr/bin/one": {"/usr", "/usr/bin"}, "usr/share/one": {"/usr", "/usr/share"}, "opt/one": {"/opt"}} {
+			want := slices.ContainsFunc(in, func(at string) bool { return slices.Contains(set, at) })
+			if (h.read(file) == "one") != want {
+				t.Errorf("%v: %s is %q", set, file, h.read(file))
+			}
+		}
+		if h.read("usr/share/host") != "host" {
+			t.Errorf("%v: the host's file is gone", set)
+		}
+	}
+	h.unmerge()
+	if len(h.mounts()) != 1 {
+		t.Errorf("mounts are left: %+v", h.mounts())
+	}
+}
+
+// TestNativeLimits: as many extensions as the kernel takes, with names as long as
+// can be, and one more.
+func TestNativeLimits(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	h := newHost(t, unix.MS_PRIVATE)
+	long := strings.Repeat("a-very-long-name", 14)
+	name := func(n int) string { return fmt.Sprintf("%s:,%03d", long, n) }
+	make := func(n int) {
+		h.extension(name(n), map[string]string{fmt.Sprintf("usr/bin/%d", n): name(n)})
+	}
+	for n := range 200 {
+		make(n)
+	}
+	h.refresh()
+	for n := range 200 {
+		if got := h.read(fmt.Sprintf("usr/bin/%d", n)); got != name(n) {
+			t.Fatalf("extension %d is %q", n, got)
+		}
+	}
+	// The marker and the host's folder are layers, too.
+	for n := range mount.MaxLayers - 2 {
+		make(n)
+	}
+	h.refresh()
+	if got := h.read("usr/bin/497"); got != name(497) {
+		t.Errorf("the last extension is %q", got)
+	}
+	make(498)
+	_, err := h.do("refresh", layer.RunOptions{})
+	var limit *mount.LimitError
+	if !errors.As(err, &limit) || limit.Limit != mount.Layers {
+		t.Errorf("got %v", err)
+	}
+	if got := h.read("usr/bin/497"); got != name(497) {
+		t.Errorf("what was merged is gone: %q", got)
+	}
+}
+
+// TestNativeDepth: a host that is an overlay itself is merged into; one that is an
+// overlay on an overlay is named.
+func TestNativeDepth(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	h := newHost(t, unix.MS_PRIVATE)
+	h.extension("one", map[string]string{"usr/bin/one": "one"})
+	for n := range 2 {
+		lower := h.path(fmt.Sprintf("lower%d", n))
+		h.check(os.MkdirAll(lower, 0o755))
+		h.check(unix.Mount("root", h.path("usr"), "overlay", unix.MS_RDONLY, "lowerdir="+h.path("usr")+":"+lower))
+		_, err := h.do("merge", layer.RunOptions{})
+		if n == 0 {
+			if err != nil || h.read("usr/bin/one") != "one" || h.read("usr/bin/tool") != "host's tool" {
+				t.Fatalf("%v, %q", err, h.read("usr/bin/one"))
+			}
+			if _, err := h.do("refresh", layer.RunOptions{Always: true}); err != nil {
+				t.Error(err)
+			}
+			h.unmerge()
+			continue
+		}
+		var limit *mount.LimitError
+		if !errors.As(err, &limit) || limit.Limit != mount.Depth || !strings.Contains(err.Error(), "/usr") {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
+// TestNativeConfextOfSysext: a confext that a sysext has brought is merged over it.
+func TestNativeConfextOfSysext(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	h := newHost(t, unix.MS_SHARED)
+	h.extension("sys", map[string]string{
+		"usr/lib/confexts/conf/etc/conf.d/file": "conf", "usr/lib/confexts/conf/etc/extension-release.d/extension-release.conf": "ID=_any\n",
+	})
+	h.merge()
+	h.kind = extension.Confext()
+	h.merge()
+	if got := h.read("etc/conf.d/file"); got != "conf" {
+		t.Errorf("the confext's file is %q", got)
+	}
+	h.kind = extension.Sysext()
+	if _, err := h.do("refresh", layer.RunOptions{Always: true}); err != nil {
+		t.Error(err)
+	}
+	h.kind = extension.Confext()
+	if _, err := h.do("refresh", layer.RunOptions{Always: true}); err != nil || h.read("etc/conf.d/file") != "conf" {
+		t.Errorf("%v, %q", err, h.read("etc/conf.d/file"))
+	}
+}
