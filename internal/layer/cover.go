@@ -7,7 +7,10 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"inlay/internal/extension"
 	"inlay/internal/mount"
@@ -83,23 +86,36 @@ func (c *covers) cover(places []string) (err error) {
 }
 
 func (c *covers) hide(m *mount.Mounter, place string) error {
-	info, err := c.root.Lstat(place)
+	at := path.Join(c.base, "/", place)
+	info, err := os.Lstat(at)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	var tree *mount.Tree
-	if info.IsDir() {
-		tree, err = m.Tmpfs(mount.TmpfsOptions{Source: coverSource, Mode: 0o755, Flags: mount.ReadOnly | mount.NoDev | mount.NoSuid | mount.NoExec})
-	} else {
-		tree, err = m.Clone("/dev/null", false)
+	if !info.IsDir() {
+		return hideFile(at)
 	}
+	tree, err := m.Tmpfs(mount.TmpfsOptions{Source: coverSource, Mode: 0o755, Flags: mount.ReadOnly | mount.NoDev | mount.NoSuid | mount.NoExec})
 	if err != nil {
 		return err
 	}
-	return errors.Join(tree.AttachTo(path.Join(c.base, "/", place)), tree.Close())
+	return errors.Join(tree.AttachTo(at), tree.Close())
+}
+
+// hideFile mounts /dev/null over a file or a link, which a path in /proc names
+// without following it.
+func hideFile(at string) error {
+	fd, err := unix.Open(at, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("opening it: %w", err)
+	}
+	defer unix.Close(fd)
+	if err := unix.Mount("/dev/null", "/proc/self/fd/"+strconv.Itoa(fd), "", unix.MS_BIND, ""); err != nil {
+		return fmt.Errorf("mounting /dev/null: %w", err)
+	}
+	return nil
 }
 
 // uncover takes away every cover that was written down, whoever wrote it. What is

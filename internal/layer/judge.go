@@ -81,9 +81,14 @@ func (p *Plan) suits(c *discover.Candidate) error {
 	if why := extension.AwkwardName(c.Name); why != "" {
 		return refusedAs(hint.Wrap(errors.New(why), "give the extension another name, or choose the native engine"))
 	}
-	if c.Type.Folder() && extension.Within(c.Path, p.Request.Kind.Mergeable) {
-		return refusedAs(hint.Wrap(fmt.Errorf("a folder inside of %q, over which systemd cannot lay it", "/"+strings.SplitN(c.Path, "/", 2)[0]),
-			fmt.Sprintf("move it to /var/lib/extensions/%s, or choose the native engine", c.Name)))
+	if !c.Type.Folder() {
+		return nil
+	}
+	for _, h := range p.Request.Hierarchies {
+		if c.Path == "." || extension.Within(c.Path, []string{h[1:]}) {
+			return refusedAs(hint.Wrap(fmt.Errorf("a folder inside of %q, or around it, over which systemd cannot lay it", h),
+				fmt.Sprintf("move it to /var/lib/extensions/%s, or choose the native engine", c.Name)))
+		}
 	}
 	return nil
 }

@@ -96,6 +96,9 @@ func (e *SystemdEngine) Prepare(ctx context.Context, r *Request) error {
 			return err
 		}
 	}
+	if err := e.clear(ctx, r.Kind); err != nil {
+		return err
+	}
 	if err := unlink(e.systemd.root, r.Kind, r.Old); err != nil {
 		return err
 	}
@@ -106,6 +109,20 @@ func (e *SystemdEngine) Prepare(ctx context.Context, r *Request) error {
 		}
 		return err
 	})
+}
+
+// clear uncovers what a command that was killed has left covered, so that a plan
+// sees it; while another command merges, it waits for that.
+func (e *SystemdEngine) clear(ctx context.Context, k extension.Kind) error {
+	if _, err := e.systemd.root.Lstat(coverName(k)); err != nil {
+		return nil //nolint:nilerr // nothing is covered, as far as can be told
+	}
+	_, err := e.native.locked(ctx, k, func(*Report) (*Result, error) { return nil, e.o.Within(e.covers(k).uncover) })
+	return err
+}
+
+func (e *SystemdEngine) covers(k extension.Kind) *covers {
+	return &covers{root: e.systemd.root, base: e.base, list: coverName(k)}
 }
 
 // byService says whether a request leaves everything to systemd's service, whose
@@ -229,7 +246,7 @@ func (e *SystemdEngine) run(ctx context.Context, p *Plan, verb string, o RunOpti
 	if err := e.native.Close(); err != nil {
 		return err
 	}
-	c := &covers{root: root, base: e.base, list: coverName(k)}
+	c := e.covers(k)
 	if err := link(root, p); err != nil {
 		return err
 	}
