@@ -36,7 +36,7 @@ func parseCloud(c *Config, name string, text []byte) (bool, error) {
 		return true, err
 	}
 	return true, d.mapping(body, "", fields{
-		"install": func(n ast.Node) error { return d.mapping(n, "install", c.fields(d)) },
+		"install": func(n ast.Node) error { return d.mapping(n, "install", c.shared(d)) },
 	})
 }
 
