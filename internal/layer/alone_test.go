@@ -1,6 +1,7 @@
 package layer_test
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -220,4 +221,28 @@ func (h *host) item(name string) layer.Extension {
 	}
 	h.t.Fatalf("the report says nothing of %q", name)
 	return layer.Extension{}
+}
+
+// newKind sets what a host in a folder that is there already lacks.
+func newKind(h *host) *host {
+	h.kind = extension.Sysext()
+	return h
+}
+
+// pend has the report say that the last merge didn't get to its end.
+func (h *host) pend() {
+	h.t.Helper()
+	text := h.read("run/inlay/layer-sysext.json")
+	h.write("run/inlay/layer-sysext.json", strings.Replace(text, "{", `{"pending": true,`, 1))
+}
+
+func asMerged(err error, to **layer.MergedError) bool { return errors.As(err, to) }
+
+// tail keeps the end of what a process says.
+type tail struct{ text []byte }
+
+func (w *tail) Write(p []byte) (int, error) {
+	w.text = append(w.text, p...)
+	w.text = w.text[max(0, len(w.text)-4096):]
+	return len(p), nil
 }
