@@ -1,0 +1,72 @@
+//go:build machines
+
+package machines_test
+
+import (
+	_ "embed" // layer.sh
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"inlay/test/machine"
+)
+
+//go:embed layer.sh
+var layerScript string
+
+// TestNativeLayer has the native engine merge signed images through dm-verity, and
+// a byte change on the disk afterwards.
+func TestNativeLayer(t *testing.T) {
+	t.Parallel()
+	p := newPayload(t)
+	p.addMerger()
+	signer := newKeyPair(t, "signer", "p256")
+	p.add("signer.pem", signer.certificate)
+	p.add("good.raw", buildImage(t, "layer-good", withInlay, signer))
+	p.add("other.raw", buildImage(t, "layer-other", withInlay, signer))
+	p.add("foreign.raw", buildImage(t, "layer-foreign", withInlay, newKeyPair(t, "foreign", "p256")))
+	p.script.WriteString(deviceScript)
+	p.script.WriteString(layerScript)
+	p.run("layers")
+	results := machine.Run(t, machine.Machine{Root: machine.RootImage(t), Disks: []machine.Disk{p.disk()}})
+
+	readable := map[string]string{"content": "readable", "verity": "1", "loops": "2"}
+	gone := map[string]string{"verity": "0", "loops": "0"}
+	merged := map[string]string{"merged": "/usr", "unchanged": "false", "warnings": ""}
+	unmerged := map[string]string{"unmerged": "/usr"}
+	signed := map[string]string{"state": "merge", "protection": "signed", "guarantee": "verity", "kernel": "false", "corrupt": "false", "reason": "none"}
+	refused := with(signed, "state", "refused", "protection", "unprotected", "guarantee", "none")
+	for name, want := range map[string]map[string]string{
+		"good": merged, "good-content": readable, "good-report": signed,
+		"good-systemd":   {"status": `[{"hierarchy":"/opt","extensions":"none","since":null},{"hierarchy":"/usr","extensions":["hello"],"since":~`},
+		"good-unchanged": with(merged, "unchanged", "true"), "good-again": merged, "good-again-content": readable,
+		"good-unmerge": unmerged, "good-left": gone,
+
+		"foreign": with(merged, "merged", ""), "foreign-report": with(refused, "reason", "~trust"),
+		"foreign-unmerge": {"unmerged": ""}, "foreign-left": gone,
+		"verity": merged, "verity-content": readable, "verity-report": with(signed, "protection", "verity"), "verity-unmerge": unmerged,
+
+		"swap": merged, "swap-before": readable, "swap-refresh": merged, "swap-after": readable, "swap-unmerge": unmerged, "swap-left": gone,
+
+		"corrupt": merged, "corrupt-before": readable, "corrupt-after": with(readable, "content", "unreadable"),
+		"corrupt-report":  with(signed, "corrupt", "true", "reason", "~not_what_was_signed"),
+		"corrupt-refresh": merged, "corrupt-refused": with(signed, "corrupt", "false"), "corrupt-unmerge": unmerged, "corrupt-left": gone,
+
+		"killed": merged, "killed-content": readable, "killed-unmerge": unmerged, "killed-left": gone,
+	} {
+		t.Run(name, func(t *testing.T) { checkAnswers(t, results.Case(t, name), want) })
+	}
+}
+
+// addMerger puts the program test/merger into the payload.
+func (p *payload) addMerger() {
+	p.t.Helper()
+	program := filepath.Join(p.t.TempDir(), "merger")
+	build := exec.CommandContext(p.t.Context(), "go", "build", "-o", program, "inlay/test/merger")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if output, err := build.CombinedOutput(); err != nil {
+		p.t.Fatalf("building the merger: %v\n%s", err, output)
+	}
+	p.add("merger", program)
+}
