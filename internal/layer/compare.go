@@ -84,13 +84,17 @@ func (e *SystemdEngine) reached(p *Plan, r *Result) error {
 // unprotected returns what systemd has merged without its hash tree, with a
 // warning where the policy allows that, and an error where it doesn't.
 func (e *SystemdEngine) unprotected(p *Plan, r *Result) (map[*Item]bool, error) {
+	protected := slices.DeleteFunc(p.Merged(), func(i *Item) bool { return i.Volume == nil || !i.Volume.Protected })
+	if len(protected) == 0 {
+		return nil, nil
+	}
 	active, err := e.activeRoots(p.Request.Kind, r)
 	if err != nil {
 		return nil, fmt.Errorf("%w, as far as can be told: %w", ErrDiffers, err)
 	}
 	weak := map[*Item]bool{}
-	for _, i := range p.Merged() {
-		if i.Volume == nil || !i.Volume.Protected || active[hex.EncodeToString(i.Volume.RootHash[:])] {
+	for _, i := range protected {
+		if active[hex.EncodeToString(i.Volume.RootHash[:])] {
 			continue
 		}
 		bare := trust.Found{Designator: i.Volume.Designator, FileSystem: i.Volume.FileSystem, ReadOnly: true}
@@ -116,7 +120,7 @@ type originHashes struct {
 func (e *SystemdEngine) activeRoots(k extension.Kind, r *Result) (map[string]bool, error) {
 	active := map[string]bool{}
 	if e.o.Mapper() != nil {
-		return active, nil
+		return active, nil //nolint:nilerr // then there are none
 	}
 	devices, err := device.List()
 	if err != nil {
@@ -138,9 +142,12 @@ func (e *SystemdEngine) activeRoots(k extension.Kind, r *Result) (map[string]boo
 		if err != nil {
 			return nil, err
 		}
+		if text == nil {
+			return active, nil // systemd 259 or before
+		}
 		var o originHashes
-		if text == nil || json.Unmarshal(text, &o) != nil {
-			return active, nil
+		if err := json.Unmarshal(text, &o); err != nil {
+			return nil, fmt.Errorf("reading what was merged into %q: %w", h.Path, err)
 		}
 		for _, x := range o.Extensions {
 			listed[x.VerityHash] = true

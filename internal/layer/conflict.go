@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -68,7 +69,7 @@ const maxCompared = 1 << 30
 func (p *Plan) Conflicts(ctx context.Context) ([]Conflict, error) {
 	var all []Conflict
 	left := int64(maxCompared)
-	for _, at := range slices.Sorted(maps.Keys(p.union.conflicts)) {
+	for _, at := range p.merged(maps.Keys(p.union.conflicts)) {
 		c := *p.union.conflicts[at]
 		c.Losers = slices.Clone(c.Losers)
 		var err error
@@ -88,13 +89,13 @@ func (p *Plan) Conflicts(ctx context.Context) ([]Conflict, error) {
 
 // Vanishing returns the host's paths that would not be seen any more, in bytewise
 // order: for a folder, its path alone.
-func (p *Plan) Vanishing() []string { return slices.Sorted(maps.Keys(p.union.vanishing)) }
+func (p *Plan) Vanishing() []string { return p.merged(maps.Keys(p.union.vanishing)) }
 
 // Changes returns the paths that look otherwise after the merge than without any,
 // in bytewise order; folders only where the host has none.
 func (p *Plan) Changes() []Change {
 	var all []Change
-	for _, at := range slices.Sorted(maps.Keys(p.union.nodes)) {
+	for _, at := range p.merged(maps.Keys(p.union.nodes)) {
 		n := p.union.nodes[at]
 		c := Change{Path: at, Change: "added", Extension: p.union.owners[n.owner].Name}
 		if n.host {
@@ -164,6 +165,18 @@ func (p *Plan) brought(c Conflict) ([]*content.File, error) {
 		files = append(files, f)
 	}
 	return files, nil
+}
+
+// merged sorts paths, and leaves those out that lie in a hierarchy over which
+// nothing is laid.
+func (p *Plan) merged(paths iter.Seq[string]) []string {
+	all := slices.Collect(paths)
+	all = slices.DeleteFunc(all, func(at string) bool {
+		s, _, ok := p.stackOf(at)
+		return !ok || s.Idle
+	})
+	slices.Sort(all)
+	return all
 }
 
 // stackOf returns the stack that a path lies in, and the path below it.

@@ -76,7 +76,7 @@ func (c *covers) cover(places []string) (err error) {
 		}
 	}()
 	m := mount.New(mount.Options{Features: mount.Detect(), Staging: path.Join(c.base, "/", stateFolder, "staging")})
-	defer m.Close()
+	defer func() { err = errors.Join(err, m.Close()) }()
 	for _, place := range places {
 		if err := c.hide(m, place); err != nil {
 			return fmt.Errorf("covering %q: %w", "/"+place, err)
@@ -106,12 +106,12 @@ func (c *covers) hide(m *mount.Mounter, place string) error {
 
 // hideFile mounts /dev/null over a file or a link, which a path in /proc names
 // without following it.
-func hideFile(at string) error {
+func hideFile(at string) (err error) {
 	fd, err := unix.Open(at, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("opening it: %w", err)
 	}
-	defer unix.Close(fd)
+	defer func() { err = errors.Join(err, unix.Close(fd)) }()
 	if err := unix.Mount("/dev/null", "/proc/self/fd/"+strconv.Itoa(fd), "", unix.MS_BIND, ""); err != nil {
 		return fmt.Errorf("mounting /dev/null: %w", err)
 	}

@@ -77,7 +77,7 @@ func alternativesOf(text string) ([][]comparison, error) {
 	count := 0
 	for part := range strings.SplitSeq(text, "||") {
 		var list []comparison
-		for _, word := range strings.Fields(part) {
+		for word := range strings.FieldsSeq(part) {
 			rest := strings.TrimLeft(word, "=!<>")
 			c := comparison{word[:len(word)-len(rest)], rest}
 			if !slices.Contains([]string{"", "=", "!=", "<", "<=", ">", ">="}, c.operator) {

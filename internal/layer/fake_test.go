@@ -36,6 +36,10 @@ type world struct {
 	journal string
 	// during is called when the service or the tool is.
 	during func(ctx context.Context) error
+	// version and environment are what the tool and the service answer to that.
+	version, environment string
+	// onRefresh is called when something is merged.
+	onRefresh func()
 
 	calls []string
 	envs  [][]string
@@ -73,6 +77,10 @@ func (w *world) Run(ctx context.Context, c layer.Call) (layer.Output, error) {
 		}
 	}
 	switch {
+	case strings.HasSuffix(line, "--version"):
+		return layer.Output{Stdout: []byte(w.version)}, nil
+	case strings.HasPrefix(line, "systemctl show --property=Environment "):
+		return layer.Output{Stdout: []byte(w.environment)}, nil
 	case strings.HasPrefix(line, "systemctl show"):
 		return layer.Output{Stdout: []byte(w.unit)}, nil
 	case strings.HasPrefix(line, "journalctl --quiet"):
@@ -80,6 +88,9 @@ func (w *world) Run(ctx context.Context, c layer.Call) (layer.Output, error) {
 	case strings.Contains(line, "reload-or-restart"), strings.HasSuffix(line, "refresh"):
 		if w.after != "" {
 			w.unit = w.after
+		}
+		if w.onRefresh != nil {
+			w.onRefresh()
 		}
 		if w.during != nil {
 			return layer.Output{}, w.during(ctx)

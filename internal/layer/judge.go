@@ -117,6 +117,9 @@ func (p *Plan) open(ctx context.Context, i *Item) error {
 	if o.Folder != nil {
 		return nil
 	}
+	if err := p.machine(i); err != nil {
+		return err
+	}
 	if err := p.mappable(i); err != nil {
 		return err
 	}
@@ -146,6 +149,15 @@ func verdict(v *verify.Verdict) error {
 	default:
 		return refusedAs(v.Err)
 	}
+}
+
+// machine passes over an image whose partitions are for other machines.
+func (p *Plan) machine(i *Item) error {
+	a, host := i.Verdict.Architecture, p.Request.Host.Architecture
+	if a == "" || a == host || p.Request.Force {
+		return nil
+	}
+	return ignored(hint.Wrap(fmt.Errorf("its partitions are for %s machines, and the host is %s", a, host), "get the build for "+host))
 }
 
 // mappable refuses what systemd's merge would fail of as a whole for want of
@@ -224,9 +236,6 @@ func (p *Plan) look(i *Item) error {
 // fitting says whether the host takes an item, as far as its files can be read.
 func (p *Plan) fitting(i *Item) error {
 	r := &p.Request
-	if a := i.Verdict.Architecture; a != "" && !r.Force && a != r.Host.Architecture {
-		return ignored(hint.Wrap(fmt.Errorf("its partitions are for %s machines, and the host is %s", a, r.Host.Architecture), "get the build for "+r.Host.Architecture))
-	}
 	if i.tree == nil {
 		return nil
 	}

@@ -109,7 +109,7 @@ type Plan struct {
 	Folders []Folder
 
 	modeOrigin string
-	explicit   bool // hierarchies or mode were asked for by the request itself
+	explicit   bool                 // hierarchies or mode were asked for by the request itself
 	views      map[string]*hostView // by hierarchy
 	union      union
 	closers    []func() error

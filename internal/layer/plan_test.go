@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -49,9 +50,7 @@ func (t tree) lay(test *testing.T, folder string) {
 func (t tree) plus(more ...tree) tree {
 	all := tree{}
 	for _, part := range append([]tree{t}, more...) {
-		for name, text := range part {
-			all[name] = text
-		}
+		maps.Copy(all, part)
 	}
 	return all
 }

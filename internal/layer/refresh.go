@@ -122,8 +122,8 @@ func (s *Systemd) version(ctx context.Context, k extension.Kind) (int, error) {
 	}
 	// "systemd 257 (257.13-1~deb13u1)", "systemd 262~rc1".
 	_, rest, _ := strings.Cut(string(out.Stdout), " ")
-	digits := strings.IndexFunc(rest, func(r rune) bool { return r < '0' || r > '9' })
-	version, err := strconv.Atoi(rest[:max(digits, 0)])
+	rest = rest[:len(rest)-len(strings.TrimLeft(rest, "0123456789"))]
+	version, err := strconv.Atoi(rest)
 	if err != nil {
 		return 0, fmt.Errorf("asking for the version: %s says %q", k.Tool, words(out.Stdout))
 	}

@@ -1,10 +1,10 @@
 package layer
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -53,12 +53,10 @@ func (p *Plan) arrange(ctx context.Context) error {
 	for _, h := range p.Request.Hierarchies {
 		p.Stacks = append(p.Stacks, p.stack(h, brings))
 	}
-	for _, f := range p.union.folders {
-		p.Folders = append(p.Folders, f)
-	}
-	slices.SortFunc(p.Folders, func(a, b Folder) int { return cmp.Compare(a.Path, b.Path) })
-	if err := p.twice(); err != nil {
-		return err
+	p.twice()
+	p.page()
+	for _, at := range p.merged(maps.Keys(p.union.folders)) {
+		p.Folders = append(p.Folders, p.union.folders[at])
 	}
 	if err := p.readOnly(); err != nil {
 		return err
@@ -93,7 +91,7 @@ func (p *Plan) stack(hierarchy string, brings map[*Item]map[string]string) Stack
 }
 
 // twice lets of two hierarchies that lead to one folder only the first be merged.
-func (p *Plan) twice() error {
+func (p *Plan) twice() {
 	first := map[string]string{}
 	for n := range p.Stacks {
 		s := &p.Stacks[n]
@@ -108,7 +106,27 @@ func (p *Plan) twice() error {
 		}
 		s.Idle, s.Layers, s.Reason = true, nil, fmt.Sprintf("it leads to where %q is", other)
 	}
-	return nil
+}
+
+// optionPage is how many bytes of options one call of mount(2) takes.
+const optionPage = 4096
+
+// page warns where systemd's options don't fit into one call, which is how it makes
+// an overlay up to 262 at least.
+func (p *Plan) page() {
+	if p.Request.Engine != EngineSystemd {
+		return
+	}
+	for _, s := range p.Stacks {
+		length := 0
+		for _, l := range s.Layers {
+			length += len(path.Join("/run/systemd/sysext", path.Base(p.Request.Kind.RunFolder), l.Name, l.Folder)) + 1
+		}
+		if length >= optionPage {
+			p.warnOnce(hint.Wrap(fmt.Errorf("the names of %d extensions take %d bytes in systemd's mount options for %q, of %d at most", len(s.Layers), length, s.Path, optionPage),
+				"give them shorter names, or choose the native engine"))
+		}
+	}
 }
 
 // readOnly finds what can be written to now, and could not be after the merge.

@@ -181,7 +181,7 @@ func (e *SystemdEngine) unmerge(ctx context.Context, k extension.Kind, o RunOpti
 		paths = append(paths, h.Path)
 	}
 	return e.o.Within(func() error {
-		return e.systemd.tool(ctx, k, e.common(k, version, o), hierarchyEnvironment(k, paths), "unmerge")
+		return e.systemd.tool(ctx, k, common(version, o), hierarchyEnvironment(k, paths), "unmerge")
 	})
 }
 
@@ -324,7 +324,7 @@ func (e *SystemdEngine) call(ctx context.Context, p *Plan, verb string, o RunOpt
 	if verb == "refresh" && !p.explicit && r.NoExec == nil && !r.Force && !r.PolicyGiven && !o.NoReload && !o.Always {
 		return e.systemd.refresh(ctx, k, RefreshOptions{SetAsideSignatures: r.SetAside})
 	}
-	args := e.common(k, r.Systemd, o)
+	args := common(r.Systemd, o)
 	if r.PolicyGiven {
 		if r.Systemd < policySince {
 			return hint.Wrap(fmt.Errorf("systemd %d knows no image policy", r.Systemd), "choose the native engine")
@@ -354,7 +354,7 @@ func (e *SystemdEngine) call(ctx context.Context, p *Plan, verb string, o RunOpt
 }
 
 // common are the arguments of every call.
-func (e *SystemdEngine) common(k extension.Kind, version int, o RunOptions) []string {
+func common(version int, o RunOptions) []string {
 	if o.NoReload && version >= noReloadSince {
 		return []string{"--no-reload"}
 	}

@@ -81,7 +81,7 @@ func TestOneAmongTwenty(t *testing.T) {
 				ls /run/inlay`)
 			var want strings.Builder
 			for _, n := range names {
-				fmt.Fprintf(&want, "merge /run/extensions/%s \n", n)
+				fmt.Fprintf(&want, "merge /run/extensions/%s\n", n)
 			}
 			fmt.Fprintf(&want, "refused /run/extensions/bad.raw %s\nwarning: after the merge, nobody can write to /usr any more\n/usr %s\ne18\n%.3suncovered\nlayer-sysext.json\nlayer.lock\n", c.reason, strings.Join(names, " "), c.text)
 			if diff := cmp.Diff(want.String(), got); diff != "" {
@@ -97,8 +97,10 @@ func TestSystemdSees(t *testing.T) {
 	need.Root(t)
 	folder := scene(t, []string{"one", "two"}, map[string]string{
 		"bad.raw":                  "no image\n",
-		"bare/usr/share/x":         "an extension without a release file\n",
-		"whole/usr/lib/os-release": "ID=other\n",
+		"three/usr/local/bin/tool": "three\n",
+		"three/" + extension.Sysext().ReleaseFile("three"): "ID=_any\n",
+		"bare/usr/share/x":                                 "an extension without a release file\n",
+		"whole/usr/lib/os-release":                         "ID=other\n",
 		"whole/" + extension.Sysext().ReleaseFile("whole"): "ID=_any\n",
 	})
 	image := sample.Make(t, sample.Image{Name: "hello", Release: []osrelease.Field{{Key: "ID", Value: "_any"}}})
@@ -115,18 +117,18 @@ func TestSystemdSees(t *testing.T) {
 		{
 			"another of the name doesn't take its place", `
 			ln -s /w/one /w/bad.raw /run/extensions/; cp -r /w/two /var/lib/extensions/bad; merge`,
-			"merge /run/extensions/one \nrefused /run/extensions/bad.raw " + noImage + "\n" +
+			"merge /run/extensions/one\nrefused /run/extensions/bad.raw " + noImage + "\n" +
 				"shadowed /var/lib/extensions/bad \"/run/extensions/bad.raw\" has the name \"bad\" too, and its folder comes first\n/usr one\n",
 		},
 		{
 			"a folder with an os-release", `ln -s /w/one /w/whole /run/extensions/; systemd-sysext merge >/dev/null 2>&1 || echo fails; merge`,
-			"fails\nmerge /run/extensions/one \n" +
+			"fails\nmerge /run/extensions/one\n" +
 				"ignored /run/extensions/whole it has /usr/lib/os-release, by which the host would take itself for another system\n/usr one\n",
 		},
 		{
 			// Whatever it leads to stays to be seen.
 			"a link to a folder of the host", `ln -s /var /run/extensions/all; ln -s /w/one /run/extensions/; merge; ls -d /var/lib`,
-			"merge /run/extensions/one \nignored /run/extensions/all no release file for this name: usr/lib/extension-release.d is empty or missing\n/usr one\n/var/lib\n",
+			"merge /run/extensions/one\nignored /run/extensions/all no release file for this name: /usr/lib/extension-release.d has no \"extension-release.all\"\n/usr one\n/var/lib\n",
 		},
 		{
 			"folders under a policy of signatures", `
@@ -137,7 +139,7 @@ func TestSystemdSees(t *testing.T) {
 		},
 		{
 			"an image", `ln -s /w/one /w/hello.raw /run/extensions/; merge; hello`,
-			"merge /run/extensions/hello.raw \nmerge /run/extensions/one \n" +
+			"merge /run/extensions/hello.raw\nmerge /run/extensions/one\n" +
 				"warning: systemd has merged the extension \"hello\" without its hash tree: later changes to the image are not noticed\n/usr hello one\nhello\n",
 		},
 		{
@@ -145,22 +147,22 @@ func TestSystemdSees(t *testing.T) {
 			mkdir -p /usr/local/lib/extensions /usr/lib/extensions; cp /w/hello.raw /usr/lib/extensions/; cp -r /w/one /usr/local/lib/extensions/
 			cp -r /w/two /var/lib/extensions; CONFIG_SEARCH=1 merge; readlink /run/extensions/*; merge; CONFIG_SEARCH=1 merge >/dev/null
 			systemd-sysext unmerge >/dev/null; rm /usr/lib/extensions/hello.raw; CONFIG_SEARCH=1 merge; ls /run/extensions`,
-			`merge /usr/lib/extensions/hello.raw 
-merge /var/lib/extensions/two 
+			`merge /usr/lib/extensions/hello.raw
+merge /var/lib/extensions/two
 refused /usr/local/lib/extensions/one a folder inside of "/usr", or around it, over which systemd cannot lay it
 warning: systemd has merged the extension "hello" without its hash tree: later changes to the image are not noticed
 /usr hello two
 /usr/lib/extensions/hello.raw
-merge /var/lib/extensions/two 
+merge /var/lib/extensions/two
 /usr two
-merge /var/lib/extensions/two 
+merge /var/lib/extensions/two
 refused /usr/local/lib/extensions/one a folder inside of "/usr", or around it, over which systemd cannot lay it
 /usr two
 `,
 		},
 		{
 			"a mount namespace that nothing leaves", `mount --make-rprivate /; ln -s /w/one /run/extensions/; merge; merged`,
-			"merge /run/extensions/one \nerror: systemd merged, but \"/usr\" shows nothing of it: mounts there are private, and it relies on shared ones\n" +
+			"merge /run/extensions/one\nerror: systemd merged, but \"/usr\" shows nothing of it: mounts there are private, and it relies on shared ones\n" +
 				"hint: make them shared, as systemd does at boot: mount --make-rshared /; or choose the native engine\n" +
 				"[{\"hierarchy\":\"/opt\",\"extensions\":\"none\"},{\"hierarchy\":\"/usr\",\"extensions\":\"none\"}]\n",
 		},
@@ -169,13 +171,23 @@ refused /usr/local/lib/extensions/one a folder inside of "/usr", or around it, o
 			ln -s /w/one /run/extensions/; mkdir -p /run/inlay; echo '["run/extensions/one","run/extensions/two"]' >/run/inlay/covered-sysext.json
 			mkdir /run/extensions/two; cp -r /w/two/. /run/extensions/two; mount -t tmpfs inlay-cover /run/extensions/two; touch /run/x; mount --bind /dev/null /run/x
 			merge; ls /run/inlay; umount /run/x`,
-			"merge /run/extensions/one \nmerge /run/extensions/two \n/usr one two\nlayer-sysext.json\nlayer.lock\n",
+			"merge /run/extensions/one\nmerge /run/extensions/two\n/usr one two\nlayer-sysext.json\nlayer.lock\n",
 		},
 		{
 			"a versioned folder", `
 			mkdir /var/lib/extensions/hello.raw.v; cp /w/bad.raw /var/lib/extensions/hello.raw.v/hello_2.raw; cp /w/hello.raw /var/lib/extensions/hello.raw.v/hello_1.raw
 			cp -r /w/two /run/extensions/two; merge; ls /var/lib/extensions/hello.raw.v`,
-			"merge /run/extensions/two \nrefused /var/lib/extensions/hello.raw.v/hello_2.raw " + noImage + "\n/usr two\nhello_1.raw\nhello_2.raw\n",
+			"merge /run/extensions/two\nrefused /var/lib/extensions/hello.raw.v/hello_2.raw " + noImage + "\n/usr two\nhello_1.raw\nhello_2.raw\n",
+		},
+		{
+			"merged already", `ln -s /w/one /run/extensions/; merge; /w/refresher / sysext systemd-merge | tail -n 2`,
+			"merge /run/extensions/one\n/usr one\nerror: hierarchy \"/usr\" is already merged\nhint: to merge anew: inlay sysext refresh\n",
+		},
+		{
+			"what can be written to", `
+			mount --bind /usr /usr; mount -t tmpfs data /usr/local; mkdir /usr/local/bin /usr/local/lib; touch /usr/local/bin/x /usr/local/lib/x; mount -o remount,bind,ro /usr
+			ln -s /w/three /run/extensions/; CONFIG_HIERARCHIES='kairos' /w/refresher / sysext systemd`,
+			"merge /run/extensions/three\nwarning: after the merge, nobody can write to /usr/local/bin any more\n/usr/lib three\n/usr/local/bin three\n",
 		},
 		{
 			"nothing at all", `merge || true; merged`,
@@ -184,7 +196,7 @@ refused /usr/local/lib/extensions/one a folder inside of "/usr", or around it, o
 		{
 			"a mode that is configured", `
 			ln -s /w/one /run/extensions/; CONFIG_MUTABLE=ephemeral merge; echo x >/usr/y; cat /usr/y`,
-			"merge /run/extensions/one \n/usr one\nx\n",
+			"merge /run/extensions/one\n/usr one\nx\n",
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {

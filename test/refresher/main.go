@@ -8,6 +8,8 @@
 //	                                   policy of POLICY (any), and prints what became of
 //	                                   everything; with CONFIG_SEARCH=1, of what lies
 //	                                   in the old folders, too; CONFIG_MUTABLE is the mode
+//	                                   and CONFIG_HIERARCHIES a hierarchy
+//	refresher ROOT KIND systemd-merge  the same, but only where nothing is merged
 //	refresher ROOT KIND native         the same with the native engine
 //
 // An error is printed with its hints on standard output, and the exit status is 1.
@@ -51,8 +53,11 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	if args[2] == layer.EngineSystemd || args[2] == layer.EngineNative {
-		return engines(ctx, root, k, args[2])
+	switch args[2] {
+	case layer.EngineSystemd, layer.EngineNative:
+		return engines(ctx, root, k, args[2], layer.Refresh)
+	case layer.EngineSystemd + "-merge":
+		return engines(ctx, root, k, layer.EngineSystemd, layer.MergeAnew)
 	}
 	engine := layer.New(root, layer.Options{})
 	if args[2] != "merged" {
@@ -69,8 +74,11 @@ func run(ctx context.Context, args []string) error {
 	return err
 }
 
-// engines plans and refreshes by an engine.
-func engines(ctx context.Context, root *os.Root, k extension.Kind, name string) error {
+// merging is Refresh or MergeAnew.
+type merging func(context.Context, layer.Engine, layer.Request, layer.RunOptions) (*layer.Plan, *layer.Result, error)
+
+// engines plans and merges by an engine.
+func engines(ctx context.Context, root *os.Root, k extension.Kind, name string, merge merging) error {
 	engine, err := layer.Choose(ctx, root, k, layer.EngineOptions{Name: name})
 	if err != nil {
 		return err
@@ -83,12 +91,16 @@ func engines(ctx context.Context, root *os.Root, k extension.Kind, name string) 
 	if err != nil {
 		return err
 	}
-	p, r, err := layer.Refresh(ctx, engine, layer.Request{
+	request := layer.Request{
 		Root: root, Kind: k, Policy: policy, Old: os.Getenv("CONFIG_SEARCH") != "", Mutable: layer.Mode(os.Getenv("CONFIG_MUTABLE")),
-	}, layer.RunOptions{})
+	}
+	if h := os.Getenv("CONFIG_HIERARCHIES"); h != "" {
+		request.Hierarchies = []string{h}
+	}
+	p, r, err := merge(ctx, engine, request, layer.RunOptions{})
 	if p != nil {
 		for _, i := range p.Items {
-			fmt.Println(i.State, i.Place, i.Reason)
+			fmt.Println(strings.TrimSpace(fmt.Sprintf("%s %s %s", i.State, i.Place, i.Reason)))
 		}
 	}
 	if r != nil {
