@@ -86,10 +86,10 @@ func runDownload(c *cobra.Command, env *Env, k extension.Kind, o downloadOptions
 	}
 	defer end()
 	o.request.Architecture = env.Architecture
-	p := env.newProgress(o.quiet || o.json)
+	p := env.newProgress(o.quiet || o.json.on())
 	p.what = "downloading"
 	o.request.Progress = p.bytes
-	v := env.newProgress(o.quiet || o.json)
+	v := env.newProgress(o.quiet || o.json.on())
 	v.what = "verifying"
 	o.request.Verifying = func(done, total int64) {
 		p.end()
@@ -101,8 +101,8 @@ func runDownload(c *cobra.Command, env *Env, k extension.Kind, o downloadOptions
 	if err != nil {
 		return nodeError(k, err)
 	}
-	if o.json {
-		return env.printJSON(result)
+	if o.json.on() {
+		return env.printAs(o.json, result)
 	}
 	env.warn(result.Warnings)
 	fmt.Fprintf(env.Stdout, "%s: %s, %s\n", printable(result.FileName), size(result.Size), printable(result.Guard))

@@ -130,8 +130,8 @@ func newChange(env *Env, k extension.Kind, profiles bool, do func(*node.Node, co
 		if err != nil {
 			return nodeError(k, err)
 		}
-		if o.json {
-			return env.printJSON(result)
+		if o.json.on() {
+			return env.printAs(o.json, result)
 		}
 		env.printChange(c.Name(), result)
 		return nil

@@ -50,8 +50,8 @@ func newList(env *Env, k extension.Kind) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if o.json {
-			return env.printJSON(struct {
+		if o.json.on() {
+			return env.printAs(o.json, struct {
 				Extensions []node.Entry `json:"extensions"`
 			}{entries})
 		}
@@ -98,8 +98,8 @@ func newStatus(env *Env, k extension.Kind) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if o.json {
-			return env.printJSON(s)
+		if o.json.on() {
+			return env.printAs(o.json, s)
 		}
 		env.printStatus(k, s)
 		return nil
@@ -185,8 +185,8 @@ func newExplain(env *Env, k extension.Kind) *cobra.Command {
 		if err != nil {
 			return nodeError(k, err)
 		}
-		if o.json {
-			return env.printJSON(e)
+		if o.json.on() {
+			return env.printAs(o.json, e)
 		}
 		fmt.Fprintln(env.Stdout, printable(e.FileName))
 		for _, s := range e.Stages {
@@ -228,8 +228,8 @@ func newInfo(env *Env, k extension.Kind) *cobra.Command {
 		if err != nil {
 			return nodeError(k, err)
 		}
-		if o.json {
-			return env.printJSON(i)
+		if o.json.on() {
+			return env.printAs(o.json, i)
 		}
 		env.printFacts([]fact{
 			{"file", i.FileName},

@@ -163,20 +163,15 @@ func signedOnly(root *os.Root) string {
 	if err != nil {
 		state = &bootstate.Report{}
 	}
-	anchors, configured, err := new(nodeOptions).trust(root, state)
-	switch {
-	case err != nil:
+	s := &system{root: root, state: state}
+	if s.trust() != nil {
 		return ""
-	case configured != nil && configured.NeedsSignature():
-		return "the configuration says so"
-	case configured != nil:
-		return ""
-	case state.TrustedBoot:
-		return "this is a trusted boot"
-	case len(anchors.Anchors)+len(anchors.Problems) > 0:
-		return "keys to trust have been laid down here"
 	}
-	return ""
+	rule := s.rule()
+	if !rule.Policy.NeedsSignature() {
+		return ""
+	}
+	return rule.Because
 }
 
 // pinOf is the digest that a reference names.

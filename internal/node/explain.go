@@ -36,18 +36,20 @@ func (n *Node) Explain(ctx context.Context, pattern string) (*Explanation, error
 		return nil, err
 	}
 	im := images[0]
-	merged, err := n.Merger.Merged(ctx, n.Kind)
+	seen, err := n.Merger.Seen(ctx, n.Kind)
 	if err != nil {
 		return nil, err
 	}
-	e := &Explanation{Entry: n.entry(im)}
-	e.Merged = slices.Contains(merged, im.Name)
+	e := &Explanation{Entry: n.entry(im, seen[im.Name])}
 	if e.Verified, err = n.verdict(ctx, im, &e.Entry); err != nil {
 		return nil, err
 	}
-	e.Stages = n.steps(im, e.Entry)
+	e.Stages = n.steps(im, e.Entry, seen[im.Name])
 	if i := slices.IndexFunc(e.Stages, func(s Stage) bool { return !s.Done }); i >= 0 {
 		e.Stopped = e.Stages[i].Stage
+	}
+	if e.Why == "" && e.Merged {
+		e.Why = seen[im.Name].Why
 	}
 	if e.Why == "" {
 		e.Why = firstStop(e.Stages)
@@ -56,7 +58,7 @@ func (n *Node) Explain(ctx context.Context, pattern string) (*Explanation, error
 }
 
 // steps are the stages of an extension whose entry is complete.
-func (n *Node) steps(im store.Image, e Entry) []Stage {
+func (n *Node) steps(im store.Image, e Entry, seen Seen) []Stage {
 	profile := "common"
 	if n.State != nil && n.State.Profile != "" {
 		profile = n.State.Profile
@@ -101,6 +103,9 @@ func (n *Node) steps(im store.Image, e Entry) []Stage {
 	}
 	if !stages[5].Done {
 		stages[5].Found, stages[5].Command = "the last merge was before it was linked, or left it out", n.command("enable %s --%s --now", im.Name, profile)
+		if seen.Why != "" {
+			stages[5].Found = "the last merge left it out: " + seen.Why
+		}
 	}
 	return stages
 }

@@ -1,0 +1,324 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"inlay/internal/discover"
+	"inlay/internal/extension"
+	"inlay/internal/layer"
+	"inlay/internal/rooted"
+)
+
+// systemdOptions are the options of systemd-sysext(8), as typed.
+type systemdOptions struct {
+	root        string
+	json        string
+	mutable     string
+	imagePolicy string
+	noExec      truth
+	always      truth
+	force       bool
+	noReload    bool
+	noLegend    bool
+	noPager     bool
+	version     bool
+}
+
+// newSystemdTool is the command line of systemd-sysext and systemd-confext, for
+// systems that have no systemd: it merges by the native engine, and nothing else.
+func newSystemdTool(env *Env, k extension.Kind) *cobra.Command {
+	o := &systemdOptions{}
+	root := &cobra.Command{
+		Use:   k.Tool + " [OPTIONS...] COMMAND",
+		Short: fmt.Sprintf("Merge %s images (inlay under the name of %s)", k.Name, k.Tool),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usagef("see \""+k.Tool+" --help\"", "unknown command verb %q", args[0])
+			}
+			return nil
+		},
+	}
+	quieten(root)
+	o.flags(root)
+	text := systemdHelp(k)
+	root.SetHelpFunc(func(*cobra.Command, []string) { fmt.Fprint(env.Stdout, text) })
+	root.CompletionOptions.DisableDefaultCmd = true
+	words := map[string]func(context.Context) error{
+		"status":  func(ctx context.Context) error { return o.status(ctx, env, k) },
+		"list":    func(ctx context.Context) error { return o.list(ctx, env, k) },
+		"merge":   func(ctx context.Context) error { return o.merge(ctx, env, k, "merge") },
+		"refresh": func(ctx context.Context) error { return o.merge(ctx, env, k, "refresh") },
+		"unmerge": func(ctx context.Context) error { return o.unmerge(ctx, env, k) },
+	}
+	run := func(do func(context.Context) error) func(*cobra.Command, []string) error {
+		return func(c *cobra.Command, _ []string) error {
+			if done, err := o.answer(env); done || err != nil {
+				return err
+			}
+			return do(c.Context())
+		}
+	}
+	root.RunE = run(words["status"])
+	for word, do := range words {
+		root.AddCommand(&cobra.Command{
+			Use: word, Args: arguments(), RunE: run(do),
+			Short: systemdVerbs()[word],
+		})
+	}
+	return root
+}
+
+func (o *systemdOptions) flags(c *cobra.Command) {
+	f := c.PersistentFlags()
+	f.StringVar(&o.root, "root", "/", "")
+	f.StringVar(&o.json, "json", "off", "")
+	f.StringVar(&o.mutable, "mutable", "", "")
+	f.StringVar(&o.imagePolicy, "image-policy", "", "")
+	f.Var(&o.noExec, "noexec", "")
+	f.Var(&o.always, "always-refresh", "")
+	f.BoolVar(&o.force, "force", false, "")
+	f.BoolVar(&o.noReload, "no-reload", false, "")
+	f.BoolVar(&o.noLegend, "no-legend", false, "")
+	f.BoolVar(&o.noPager, "no-pager", false, "") // there is none
+	f.BoolVar(&o.version, "version", false, "")
+}
+
+// answer answers what is asked of the program itself, and checks the options whose
+// values are words.
+func (o *systemdOptions) answer(env *Env) (done bool, err error) {
+	switch {
+	case o.version:
+		_, err = fmt.Fprintf(env.Stdout, "systemd %d (inlay %s)\n", extension.NewestSystemd, buildVersion().Version)
+		return true, err
+	case o.json == "help":
+		_, err = fmt.Fprintln(env.Stdout, "pretty\nshort\noff")
+		return true, err
+	case o.mutable == "help":
+		_, err = fmt.Fprintln(env.Stdout, strings.Join(modeNames(), "\n"))
+		return true, err
+	}
+	_, err = choice("--json", o.json, "pretty", "short", "off")
+	return false, err
+}
+
+// merging are the options as inlay has them.
+func (o *systemdOptions) merging() *mergeOptions {
+	return &mergeOptions{
+		nodeOptions: nodeOptions{root: o.root}, engine: layer.EngineNative,
+		imagePolicy: o.imagePolicy, mutable: o.mutable, noExec: o.noExec, force: o.force, noReload: o.noReload,
+	}
+}
+
+// status shows each hierarchy, and what is merged into it.
+func (o *systemdOptions) status(ctx context.Context, env *Env, k extension.Kind) error {
+	s, err := openSystem(o.root)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	l := newLayering(env, s, k)
+	l.engine = layer.EngineNative
+	var rows []layer.Hierarchy
+	err = l.homeOrHere(func(root *os.Root) error {
+		e, err := l.choose(ctx, root)
+		if err != nil {
+			return err
+		}
+		merged, err := e.Merged(ctx, k)
+		if err != nil {
+			return errors.Join(err, e.Close())
+		}
+		rows, err = layer.Hierarchies(root, k, l.request.Hierarchies, env.Getenv, merged)
+		return errors.Join(err, e.Close())
+	})
+	if err != nil {
+		return err
+	}
+	t := table{head: []string{"hierarchy", "extensions", "since"}}
+	for _, h := range rows {
+		extensions := cell{value: append([]string{}, h.Extensions...), lines: h.Extensions}
+		if len(h.Extensions) == 0 {
+			extensions.lines = []string{"-"}
+		}
+		t.rows = append(t.rows, []cell{text(h.Path), extensions, timestamp(h.Since)})
+	}
+	return o.print(env, t)
+}
+
+// list shows what lies in the folders.
+func (o *systemdOptions) list(ctx context.Context, env *Env, k extension.Kind) error {
+	s, err := openSystem(o.root)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	t := table{head: []string{"name", "type", "path", "time"}}
+	l := newLayering(env, s, k)
+	err = l.homeOrHere(func(root *os.Root) error {
+		d := discover.Options{
+			Root: root, Kind: k, Architecture: extension.ArchitectureWord(env.Architecture), Initrd: inInitrd(root),
+		}
+		if l.request.Old {
+			d.More = discover.OldFolders(k)
+		}
+		found, err := discover.Find(ctx, d)
+		if err != nil {
+			return err
+		}
+		for _, x := range found.List(d) {
+			t.rows = append(t.rows, []cell{text(x.Name), text(string(x.Type)), text(x.Path), microseconds(x.Time)})
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if len(t.rows) == 0 && o.json == "off" {
+		fmt.Fprintln(env.Stderr, "No OS extensions found.")
+		return nil
+	}
+	return o.print(env, t)
+}
+
+func (o *systemdOptions) print(env *Env, t table) error {
+	var err error
+	if o.json == "off" {
+		_, err = env.Stdout.Write([]byte(t.text(!o.noLegend)))
+		return err
+	}
+	_, err = fmt.Fprintln(env.Stdout, t.json(o.json == "pretty"))
+	return err
+}
+
+func (o *systemdOptions) merge(ctx context.Context, env *Env, k extension.Kind, word string) error {
+	l, err := o.merging().open(env, k)
+	if err != nil {
+		return err
+	}
+	defer l.system.close()
+	if switchedOff(env, l.system, k) {
+		fmt.Fprintf(env.Stderr, "The kernel command line says systemd.%s=0, nothing is merged.\n", k.Name)
+		return nil
+	}
+	run := layer.RunOptions{NoReload: o.noReload, Always: o.always.on()}
+	do := func(ctx context.Context, e layer.Engine, p *layer.Plan) (*layer.Result, error) {
+		if word == "merge" {
+			return e.Merge(ctx, p, run)
+		}
+		return e.Refresh(ctx, p, run)
+	}
+	var report *mergeReport
+	err = l.execute(ctx, do, func(e layer.Engine, p *layer.Plan, r *layer.Result, root *os.Root) (err error) {
+		report, err = l.report(ctx, e, p, r, root)
+		return err
+	})
+	if report != nil {
+		env.warnMerge(report)
+	}
+	if err != nil {
+		return layerError(k, err)
+	}
+	env.sayMerged(report)
+	return report.verdict(k)
+}
+
+// sayMerged says what became of a merge in systemd's words.
+func (env *Env) sayMerged(r *mergeReport) {
+	var using []string
+	ignored := 0
+	for _, x := range r.Extensions {
+		switch x.State {
+		case layer.Merge:
+			using = append(using, "'"+printable(path.Base(x.Path))+"'")
+		case layer.Skipped, layer.Shadowed:
+		default:
+			ignored++
+		}
+	}
+	switch {
+	case len(using) > 0 && r.Unchanged:
+		fmt.Fprintln(env.Stderr, "Skipping extension refresh because no change was found, use --always-refresh=yes to always do a refresh.")
+		return
+	case len(using) > 0:
+		fmt.Fprintf(env.Stderr, "Using extensions %s.\n", strings.Join(using, ", "))
+	case ignored > 0:
+		fmt.Fprintf(env.Stderr, "No suitable extensions found (%d ignored due to incompatible image(s)).\n", ignored)
+	default:
+		fmt.Fprintln(env.Stderr, "No extensions found.")
+	}
+	env.sayUnmerged(r.Unmerged)
+	for _, h := range slices.Backward(r.Hierarchies) {
+		fmt.Fprintf(env.Stderr, "Merged extensions into '%s'.\n", printable(h.Hierarchy))
+	}
+}
+
+func (env *Env) sayUnmerged(paths []string) {
+	for _, p := range slices.Backward(paths) {
+		fmt.Fprintf(env.Stderr, "Unmerged '%s'.\n", printable(p))
+	}
+}
+
+func (o *systemdOptions) unmerge(ctx context.Context, env *Env, k extension.Kind) error {
+	m := o.merging()
+	m.imagePolicy, m.mutable = "", ""
+	l, err := m.open(env, k)
+	if err != nil {
+		return err
+	}
+	defer l.system.close()
+	err = l.home(func(root *os.Root) error {
+		e, err := l.choose(ctx, root)
+		if err != nil {
+			return err
+		}
+		result, err := e.Unmerge(ctx, k, layer.RunOptions{NoReload: o.noReload})
+		if result != nil {
+			env.sayUnmerged(result.Unmerged)
+			env.warnOf(result.Warnings)
+		}
+		return errors.Join(err, e.Close())
+	})
+	if err != nil {
+		return layerError(k, err)
+	}
+	return nil
+}
+
+// switchedOff says whether the kernel's command line forbids the service manager to
+// merge; who calls by hand may.
+func switchedOff(env *Env, s *system, k extension.Kind) bool {
+	if env.Getenv("SYSTEMD_EXEC_PID") != strconv.Itoa(os.Getpid()) {
+		return false
+	}
+	line, err := s.root.ReadFile("proc/cmdline")
+	if err != nil {
+		return false
+	}
+	key := "systemd." + k.Name + "="
+	if inInitrd(s.root) {
+		key = "rd." + key
+	}
+	off := false
+	for _, word := range strings.Fields(string(line)) {
+		if value, found := strings.CutPrefix(word, key); found {
+			var t truth
+			off = t.Set(value) == nil && !t.on()
+		}
+	}
+	return off
+}
+
+// inInitrd says whether the system is an initial RAM disk.
+func inInitrd(root *os.Root) bool {
+	_, err := rooted.Resolve(root, "etc/initrd-release")
+	return err == nil
+}
