@@ -6,9 +6,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -47,12 +49,14 @@ func alone(t *testing.T) bool {
 
 // host is a system in a folder of its own, a tmpfs.
 type host struct {
-	t      *testing.T
-	dir    string
-	kind   extension.Kind
-	native *layer.Native
+	t    *testing.T
+	dir  string
+	kind extension.Kind
 	// features, if set, are what the engine may use.
 	features *mount.Features
+	// runner is what starts programs; running takes the host for the running system.
+	runner  layer.Runner
+	running bool
 	// more changes what is asked for.
 	more func(*layer.Request)
 }
@@ -114,7 +118,7 @@ func (h *host) read(name string) string {
 	h.t.Helper()
 	text, err := os.ReadFile(h.path(name))
 	if err != nil {
-		return "(" + err.(*os.PathError).Err.Error() + ")"
+		return "(" + err.Error() + ")"
 	}
 	return string(text)
 }
@@ -125,8 +129,11 @@ func (h *host) engine() *layer.Native {
 	root, err := os.OpenRoot(h.dir)
 	h.check(err)
 	h.t.Cleanup(func() { root.Close() })
-	n, err := layer.NewNative(root, layer.NativeOptions{Getenv: func(string) string { return "" }, Features: h.features})
+	n, err := layer.NewNative(root, layer.NativeOptions{Runner: h.runner, Getenv: func(string) string { return "" }, Features: h.features})
 	h.check(err)
+	if h.running {
+		n.Running()
+	}
 	return n
 }
 
@@ -245,4 +252,18 @@ func (w *tail) Write(p []byte) (int, error) {
 	w.text = append(w.text, p...)
 	w.text = w.text[max(0, len(w.text)-4096):]
 	return len(p), nil
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+// eventually waits until done reports true.
+func eventually(t *testing.T, done func() bool) {
+	t.Helper()
+	for range 200 {
+		if done() {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatal("it didn't happen")
 }

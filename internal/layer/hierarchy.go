@@ -40,7 +40,7 @@ func (j *job) build(s *Stack) (_ *built, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer meta.Close()
+	defer func() { err = errors.Join(err, meta.Close()) }()
 	layers, done, err := j.layersOf(s, host, meta, w)
 	defer done()
 	if err != nil {
@@ -257,7 +257,7 @@ func (j *job) finish(b *built, meta *mount.Tree, m *mark, w *writing) error {
 	if err != nil {
 		return err
 	}
-	defer lid.Close()
+	j.closers = append(j.closers, lid.Close)
 	if err := lid.Restrict(mount.ReadOnly); err != nil {
 		return err
 	}

@@ -122,7 +122,11 @@ func (j *job) compare(before *Report, o RunOptions) error {
 	if j.origin, err = origin.text(); err != nil {
 		return err
 	}
-	if o.Always || len(j.old) == 0 || before != nil && before.Pending {
+	if o.Always || len(j.old) == 0 {
+		return nil
+	}
+	// The same image again is what heals one that gives I/O errors.
+	if before != nil && (before.Pending || before.Inspect()) {
 		return nil
 	}
 	mounts, err := mount.Mounts()

@@ -41,16 +41,15 @@ type Hierarchy struct {
 // into, by path. It looks where systemd and Kairos merge, and in more, which are
 // absolute paths. A marker that was copied with the tree around it is no merge:
 // a merge is a file system of its own, whose device number the marker holds.
-func Merged(root *os.Root, k extension.Kind, more ...string) ([]Hierarchy, error) {
+func Merged(root *os.Root, k extension.Kind, more ...string) (merged []Hierarchy, err error) {
 	candidates := append(known(k), more...)
 	slices.Sort(candidates)
 	candidates = slices.Compact(candidates)
 	if len(candidates) > maxHierarchies {
 		return nil, fmt.Errorf("looking for merged extensions: %d hierarchies are too many", len(candidates))
 	}
-	var merged []Hierarchy
 	tree := content.Folder(root)
-	defer tree.Close() // a merge that it keeps open cannot go
+	defer func() { err = errors.Join(err, tree.Close()) }() // a merge that it keeps open cannot go
 	for _, name := range candidates {
 		h, there, err := mergedInto(root, tree, k, name)
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -55,11 +56,11 @@ func mutableDir(hierarchy string) string { return path.Join(mutableFolder, compo
 func mutableDirs(p *Plan) (map[string]string, error) {
 	dirs := map[string]string{}
 	for _, s := range p.Stacks {
-		switch mode := p.Request.Mutable; {
-		case mode == Immutable:
-		case mode == Ephemeral, mode == EphemeralImport:
+		switch p.Request.Mutable {
+		case Immutable:
+		case Ephemeral, EphemeralImport:
 			dirs[s.Path] = path.Join("/run/systemd/sysext", component(s.Path)) // of both kinds
-		case mode == Mutable:
+		case Mutable:
 			dirs[s.Path] = "/" + mutableDir(s.Path)
 		default:
 			at, err := stored(p.Request.Root, s.Path)
@@ -102,9 +103,9 @@ func (j *job) writingOf(s *Stack, host *os.File) (_ *writing, err error) {
 	case Import:
 		return w, j.bring(w, s, host)
 	case Ephemeral:
-		return w, j.forget(w, s, host)
+		return w, j.forget(w, host)
 	case EphemeralImport:
-		return w, errors.Join(j.bring(w, s, host), j.forget(w, s, host))
+		return w, errors.Join(j.bring(w, s, host), j.forget(w, host))
 	default:
 		return w, nil
 	}
@@ -212,7 +213,7 @@ func (j *job) bring(w *writing, s *Stack, host *os.File) error {
 }
 
 // forget has what is written to a hierarchy kept in memory, until it is unmerged.
-func (j *job) forget(w *writing, s *Stack, host *os.File) error {
+func (j *job) forget(w *writing, host *os.File) error {
 	mode, err := permissions(host)
 	if err != nil {
 		return err
@@ -296,14 +297,7 @@ func isSameFolder(a, b *os.File) (bool, error) {
 }
 
 // inUse says whether something that is merged now has this work folder.
-func (j *job) inUse(workDir string) bool {
-	for _, work := range j.oldWork {
-		if work == workDir {
-			return true
-		}
-	}
-	return false
-}
+func (j *job) inUse(workDir string) bool { return slices.Contains(j.oldWork, workDir) }
 
 // dropWork removes the work folder of a merge that is gone.
 func dropWork(root *os.Root, k extension.Kind, workDir string) error {

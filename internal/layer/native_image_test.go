@@ -135,7 +135,7 @@ func TestNativeImages(t *testing.T) {
 	if e := h.item("erofs"); e.Guarantee != layer.Unprotected || e.State != layer.Merge {
 		t.Errorf("the report has %+v", e)
 	}
-	if r := h.refresh(); !r.Unchanged {
+	if again := h.refresh(); !again.Unchanged {
 		t.Error("a refresh without a change did something")
 	}
 	r, err := h.do("refresh", layer.RunOptions{Always: true})

@@ -156,7 +156,7 @@ func TestNativeFailing(t *testing.T) {
 func (h *host) tree() []string {
 	h.t.Helper()
 	var all []string
-	h.check(filepath.WalkDir(h.dir, func(path string, d os.DirEntry, err error) error {
+	h.check(filepath.WalkDir(h.dir, func(path string, _ os.DirEntry, err error) error {
 		if err == nil && !strings.HasPrefix(path, h.path("usr/")) && !strings.HasPrefix(path, h.path("opt/")) && !strings.HasPrefix(path, h.path("var/lib/extensions/")) {
 			all = append(all, path)
 		}
@@ -372,11 +372,11 @@ func TestNativeLimits(t *testing.T) {
 	h := newHost(t, unix.MS_PRIVATE)
 	long := strings.Repeat("a-very-long-name", 14)
 	name := func(n int) string { return fmt.Sprintf("%s:,%03d", long, n) }
-	make := func(n int) {
+	add := func(n int) {
 		h.extension(name(n), map[string]string{fmt.Sprintf("usr/bin/%d", n): name(n)})
 	}
 	for n := range 200 {
-		make(n)
+		add(n)
 	}
 	h.refresh()
 	for n := range 200 {
@@ -386,13 +386,13 @@ func TestNativeLimits(t *testing.T) {
 	}
 	// The marker and the host's folder are layers, too.
 	for n := range mount.MaxLayers - 2 {
-		make(n)
+		add(n)
 	}
 	h.refresh()
 	if got := h.read("usr/bin/497"); got != name(497) {
 		t.Errorf("the last extension is %q", got)
 	}
-	make(498)
+	add(498)
 	_, err := h.do("refresh", layer.RunOptions{})
 	var limit *mount.LimitError
 	if !errors.As(err, &limit) || limit.Limit != mount.Layers {

@@ -49,7 +49,7 @@ func TestNative(t *testing.T) {
 			if _, err := h.do("merge", layer.RunOptions{}); !errors.As(err, &already) || already.Path != "/opt" {
 				t.Errorf("merged twice: %v", err)
 			}
-			if r := h.refresh(); !r.Unchanged {
+			if r = h.refresh(); !r.Unchanged {
 				t.Error("a refresh without a change did something")
 			}
 			if diff := cmp.Diff(merged, h.mounts()); diff != "" {
@@ -57,7 +57,7 @@ func TestNative(t *testing.T) {
 			}
 
 			h.extension("three", map[string]string{"usr/bin/three": "three"})
-			if r := h.refresh(); r.Unchanged || h.read("usr/bin/three") != "three" || h.read("usr/bin/tool") != "two's tool" {
+			if r = h.refresh(); r.Unchanged || h.read("usr/bin/three") != "three" || h.read("usr/bin/tool") != "two's tool" {
 				t.Errorf("after a refresh: %+v", r)
 			}
 			if len(h.mounts()) != len(merged) {

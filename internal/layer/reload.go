@@ -50,7 +50,7 @@ func (w *wishes) read(name string, r *osrelease.Release) {
 		w.warnings = append(w.warnings, Warning{Text: fmt.Sprintf("%s=%q of extension %q is neither yes nor no", extension.KeyReloadManager, r.Get(extension.KeyReloadManager), name)})
 	}
 	for key, units := range map[string]*[]string{keyRestart: &w.restart, keyReload: &w.reloads} {
-		for _, unit := range strings.Fields(r.Get(key)) {
+		for unit := range strings.FieldsSeq(r.Get(key)) {
 			if !isUnit(unit) {
 				w.warnings = append(w.warnings, Warning{Text: fmt.Sprintf("%s= of extension %q names %q, which is no unit", key, name, unit)})
 				continue
@@ -90,7 +90,7 @@ func (n *Native) wishesOfMerged(k extension.Kind, merged []merge) wishes {
 	var w wishes
 	seen := map[string]bool{}
 	tree := content.Folder(n.root)
-	defer tree.Close()
+	defer func() { _ = tree.Close() }() // it was only read
 	for _, m := range merged {
 		for _, name := range m.Extensions {
 			if seen[name] {
@@ -144,7 +144,7 @@ func (n *Native) reload(ctx context.Context, w wishes) []Warning {
 // rouse restarts or reloads a unit; one that is gone with its extension is stopped.
 func (n *Native) rouse(ctx context.Context, verb, unit string) error {
 	out, err := n.manager.run(ctx, "systemctl", "show", "--property=LoadState", "--", unit)
-	if err == nil && strings.TrimSpace(string(out.Stdout)) == "LoadState=not-found" {
+	if err == nil && slices.Contains(strings.Fields(string(out.Stdout)), "LoadState=not-found") {
 		verb = "stop"
 	}
 	if err := n.manager.systemctl(ctx, verb, "--", unit); err != nil {

@@ -1,7 +1,6 @@
 package layer
 
 import (
-	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -15,6 +14,7 @@ import (
 
 	"inlay/internal/device"
 	"inlay/internal/extension"
+	"inlay/internal/hint"
 	"inlay/internal/rooted"
 	"inlay/internal/stage"
 	"inlay/internal/verify"
@@ -87,17 +87,18 @@ func ReadReport(root *os.Root, k extension.Kind) (*Report, error) {
 	if absent(err) || errors.Is(err, rooted.ErrDangling) {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, fmt.Errorf("reading report %q: %w", "/"+reportFile(k), err)
-	}
 	r := &Report{}
-	if err := json.NewDecoder(bytes.NewReader(text)).Decode(r); err != nil {
-		return nil, fmt.Errorf("reading report %q: %w", "/"+reportFile(k), err)
+	if err == nil {
+		err = json.Unmarshal(text, r)
 	}
 	for _, name := range slices.Concat(r.Work, r.Made) {
-		if !fs.ValidPath(name) || name == "." {
-			return nil, fmt.Errorf("reading report %q: %q is no path below the root", "/"+reportFile(k), name)
+		if err == nil && (!fs.ValidPath(name) || name == ".") {
+			err = fmt.Errorf("%q is no path below the root", name)
 		}
+	}
+	if err != nil {
+		name := path.Join("/", reportFile(k))
+		return nil, hint.Wrap(fmt.Errorf("reading report %q: %w", name, err), "remove it: it only tells of the last merge")
 	}
 	return r, nil
 }
@@ -135,8 +136,10 @@ func ReportOf(p *Plan, engine string, now time.Time, guarantee func(*Item) Guara
 	return r
 }
 
-// Inspect asks the kernel what has become of the dm-verity devices since.
-func (r *Report) Inspect() {
+// Inspect asks the kernel what has become of the dm-verity devices since, and says
+// whether one of them has come upon a block that is corrupt.
+func (r *Report) Inspect() bool {
+	found := false
 	for n := range r.Extensions {
 		e := &r.Extensions[n]
 		if e.Mapping == "" {
@@ -144,11 +147,12 @@ func (r *Report) Inspect() {
 		}
 		status, err := device.Active(e.Mapping)
 		if err == nil && status.Corrupted && hex.EncodeToString(status.RootHash[:]) == e.RootHash {
-			e.Corrupt = true
+			e.Corrupt, found = true, true
 			e.Reason = "a block of it was read that is not what was signed: it has been changed, or the disk has"
 			e.Hints = []string{"fetch the extension again and refresh"}
 		}
 	}
+	return found
 }
 
 // report is that of this job.

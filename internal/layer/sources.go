@@ -137,14 +137,14 @@ func (j *job) mountVolume(ctx context.Context, i *Item) (_ *source, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer data.Close()
+	defer func() { err = errors.Join(err, data.Close()) }()
 	at := data.Path()
 	if v.Protected && j.plan.Request.Mapper {
 		mapping, err := j.mapVolume(ctx, i, data)
 		if err != nil {
 			return nil, err
 		}
-		defer mapping.Close()
+		defer func() { err = errors.Join(err, mapping.Close()) }()
 		at = mapping.Path()
 		s.guarantee, s.mapping, s.kernel = ByVerity, mapping.Name, mapping.KernelVerified
 	}
@@ -153,16 +153,16 @@ func (j *job) mountVolume(ctx context.Context, i *Item) (_ *source, err error) {
 }
 
 // mapVolume has a volume's data pass through dm-verity.
-func (j *job) mapVolume(ctx context.Context, i *Item, data *device.Loop) (*device.Mapping, error) {
+func (j *job) mapVolume(ctx context.Context, i *Item, data *device.Loop) (mapping *device.Mapping, err error) {
 	v := i.Volume
 	hash, err := attach(ctx, i.Name+" (hashes)", v.HashFile, v.Hash, v.SectorSize)
 	if err != nil {
 		return nil, err
 	}
-	defer hash.Close()
+	defer func() { err = errors.Join(err, hash.Close()) }()
 	table := device.VerityTable{Data: data, Hash: hash, Superblock: v.Superblock, RootHash: v.RootHash, Signature: v.Signature}
 	name := device.VerityName(v.RootHash)
-	mapping, err := device.Verity(ctx, name, table)
+	mapping, err = device.Verity(ctx, name, table)
 	if errors.Is(err, device.ErrTaken) {
 		// By one that has come upon a corrupt block, perhaps: of another file.
 		mapping, err = device.Verity(ctx, fmt.Sprintf("%s-%d", name, data.Number.Minor), table)

@@ -65,9 +65,14 @@ layers() {
   corrupt /var/lib/extensions/hello.sysext.raw
   devices_of corrupt-after
   merger corrupt-report report hello
-  # What is there is refused; the merge goes.
-  merger corrupt-refresh refresh
-  merger corrupt-refused report hello
+  # The same file again is no better, a good copy of it is.
+  merger same refresh
+  devices_of same-content
+  extension good.raw
+  merger mended refresh
+  devices_of mended-content
+  merger mended-report report hello
+  merger mended-unchanged refresh
   merger corrupt-unmerge unmerge
   left corrupt-left
 

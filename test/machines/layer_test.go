@@ -33,13 +33,13 @@ func TestNativeLayer(t *testing.T) {
 
 	readable := map[string]string{"content": "readable", "verity": "1", "loops": "2"}
 	gone := map[string]string{"verity": "0", "loops": "0"}
-	merged := map[string]string{"merged": "/usr", "unchanged": "false", "warnings": ""}
+	merged := map[string]string{"merged": "/usr", "unchanged": "false", "warnings": "~"}
 	unmerged := map[string]string{"unmerged": "/usr"}
 	signed := map[string]string{"state": "merge", "protection": "signed", "guarantee": "verity", "kernel": "false", "corrupt": "false", "reason": "none"}
 	refused := with(signed, "state", "refused", "protection", "unprotected", "guarantee", "none")
 	for name, want := range map[string]map[string]string{
 		"good": merged, "good-content": readable, "good-report": signed,
-		"good-systemd":   {"status": `[{"hierarchy":"/opt","extensions":"none","since":null},{"hierarchy":"/usr","extensions":["hello"],"since":~`},
+		"good-systemd":   {"status": `~{"hierarchy":"/usr","extensions":["hello"],"since":1`},
 		"good-unchanged": with(merged, "unchanged", "true"), "good-again": merged, "good-again-content": readable,
 		"good-unmerge": unmerged, "good-left": gone,
 
@@ -50,8 +50,10 @@ func TestNativeLayer(t *testing.T) {
 		"swap": merged, "swap-before": readable, "swap-refresh": merged, "swap-after": readable, "swap-unmerge": unmerged, "swap-left": gone,
 
 		"corrupt": merged, "corrupt-before": readable, "corrupt-after": with(readable, "content", "unreadable"),
-		"corrupt-report":  with(signed, "corrupt", "true", "reason", "~not_what_was_signed"),
-		"corrupt-refresh": merged, "corrupt-refused": with(signed, "corrupt", "false"), "corrupt-unmerge": unmerged, "corrupt-left": gone,
+		"corrupt-report": with(signed, "corrupt", "true", "reason", "~not_what_was_signed"),
+		"same":           merged, "same-content": with(readable, "content", "unreadable"),
+		"mended": merged, "mended-content": readable, "mended-report": signed, "mended-unchanged": with(merged, "unchanged", "true"),
+		"corrupt-unmerge": unmerged, "corrupt-left": gone,
 
 		"killed": merged, "killed-content": readable, "killed-unmerge": unmerged, "killed-left": gone,
 	} {
