@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"os"
 	"path"
 	"slices"
 
@@ -136,27 +138,32 @@ func (e *SystemdEngine) activeRoots(k extension.Kind, r *Result) (map[string]boo
 		}
 		active[hex.EncodeToString(status.RootHash[:])] = true
 	}
+	err = e.inside(func(s *Systemd) error {
+		for _, h := range r.Merged {
+			if err := onlyListed(s.root, h, k, active); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return active, err
+}
+
+// onlyListed takes from active the root hashes that a merged hierarchy says nothing
+// of.
+func onlyListed(root *os.Root, h Hierarchy, k extension.Kind, active map[string]bool) error {
+	text, err := readMark(root, h.Path[1:], k, markOrigin)
+	if err != nil || text == nil { // none: systemd 259 or before
+		return err
+	}
+	var o originHashes
+	if err := json.Unmarshal(text, &o); err != nil {
+		return fmt.Errorf("reading what was merged into %q: %w", h.Path, err)
+	}
 	listed := map[string]bool{}
-	for _, h := range r.Merged {
-		text, err := readMark(e.systemd.root, h.Path[1:], k, markOrigin)
-		if err != nil {
-			return nil, err
-		}
-		if text == nil {
-			return active, nil // systemd 259 or before
-		}
-		var o originHashes
-		if err := json.Unmarshal(text, &o); err != nil {
-			return nil, fmt.Errorf("reading what was merged into %q: %w", h.Path, err)
-		}
-		for _, x := range o.Extensions {
-			listed[x.VerityHash] = true
-		}
+	for _, x := range o.Extensions {
+		listed[x.VerityHash] = true
 	}
-	for root := range active {
-		if !listed[root] {
-			delete(active, root)
-		}
-	}
-	return active, nil
+	maps.DeleteFunc(active, func(root string, _ bool) bool { return !listed[root] })
+	return nil
 }

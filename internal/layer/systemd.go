@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strconv"
-	"strings"
 
 	"inlay/internal/device"
 	"inlay/internal/extension"
@@ -111,20 +109,6 @@ func (e *SystemdEngine) Prepare(ctx context.Context, r *Request) error {
 	})
 }
 
-// clear uncovers what a command that was killed has left covered, so that a plan
-// sees it; while another command merges, it waits for that.
-func (e *SystemdEngine) clear(ctx context.Context, k extension.Kind) error {
-	if _, err := e.systemd.root.Lstat(coverName(k)); err != nil {
-		return nil //nolint:nilerr // nothing is covered, as far as can be told
-	}
-	_, err := e.native.locked(ctx, k, func(*Report) (*Result, error) { return nil, e.o.Within(e.covers(k).uncover) })
-	return err
-}
-
-func (e *SystemdEngine) covers(k extension.Kind) *covers {
-	return &covers{root: e.systemd.root, base: e.base, list: coverName(k)}
-}
-
 // byService says whether a request leaves everything to systemd's service, whose
 // drop-ins then count.
 func (e *SystemdEngine) byService(r *Request) bool {
@@ -144,7 +128,7 @@ func (e *SystemdEngine) Refresh(ctx context.Context, p *Plan, o RunOptions) (*Re
 // Unmerge implements Engine.
 func (e *SystemdEngine) Unmerge(ctx context.Context, k extension.Kind, o RunOptions) (*Result, error) {
 	return e.native.locked(ctx, k, func(*Report) (*Result, error) {
-		before, err := e.systemd.Merged(ctx, k)
+		before, err := e.Merged(ctx, k)
 		if err != nil {
 			return nil, err
 		}
@@ -155,7 +139,7 @@ func (e *SystemdEngine) Unmerge(ctx context.Context, k extension.Kind, o RunOpti
 		if err := errors.Join(e.unmerge(ctx, k, o, before), removeReport(e.systemd.root, k)); err != nil {
 			return nil, err
 		}
-		if r.Merged, err = e.systemd.Merged(ctx, k); err != nil {
+		if r.Merged, err = e.Merged(ctx, k); err != nil {
 			return nil, err
 		}
 		for _, h := range before {
@@ -187,7 +171,25 @@ func (e *SystemdEngine) unmerge(ctx context.Context, k extension.Kind, o RunOpti
 
 // Merged implements Engine.
 func (e *SystemdEngine) Merged(ctx context.Context, k extension.Kind) (merged []Hierarchy, err error) {
-	return e.systemd.Merged(ctx, k)
+	err = e.inside(func(s *Systemd) (err error) {
+		merged, err = s.Merged(ctx, k)
+		return err
+	})
+	return merged, err
+}
+
+// inside has fn look at the system as it is where systemd merges.
+func (e *SystemdEngine) inside(fn func(*Systemd) error) error {
+	return e.o.Within(func() error {
+		root, err := os.OpenRoot(e.base + "/")
+		if err != nil {
+			return err
+		}
+		defer root.Close()
+		there := *e.systemd
+		there.root = root
+		return fn(&there)
+	})
 }
 
 func (e *SystemdEngine) merge(ctx context.Context, p *Plan, verb string, o RunOptions) (*Result, error) {
@@ -199,7 +201,7 @@ func (e *SystemdEngine) merge(ctx context.Context, p *Plan, verb string, o RunOp
 	defer cancel()
 	k := p.Request.Kind
 	return e.native.locked(ctx, k, func(*Report) (*Result, error) {
-		before, err := e.systemd.Merged(ctx, k)
+		before, err := e.Merged(ctx, k)
 		if err != nil {
 			return nil, err
 		}
@@ -210,7 +212,7 @@ func (e *SystemdEngine) merge(ctx context.Context, p *Plan, verb string, o RunOp
 		if err := e.run(ctx, p, verb, o, r); err != nil {
 			return r, fmt.Errorf("having %s merge: %w", k.Tool, err)
 		}
-		if r.Merged, err = e.systemd.Merged(ctx, k); err != nil {
+		if r.Merged, err = e.Merged(ctx, k); err != nil {
 			return r, err
 		}
 		for _, h := range before {
@@ -234,143 +236,4 @@ func (e *SystemdEngine) merge(ctx context.Context, p *Plan, verb string, o RunOp
 		report.Warnings = r.Warnings
 		return r, report.write(e.systemd.root)
 	})
-}
-
-// run calls systemd with everything hidden from it that is not to be merged. What
-// it names as what it failed of is hidden, too, and the call made again: one bad
-// image keeps out no good one.
-func (e *SystemdEngine) run(ctx context.Context, p *Plan, verb string, o RunOptions, r *Result) error {
-	root, k := e.systemd.root, p.Request.Kind
-	// What the look beneath a merge holds would keep its devices busy.
-	p.Request.Root = root
-	if err := e.native.Close(); err != nil {
-		return err
-	}
-	c := e.covers(k)
-	if err := link(root, p); err != nil {
-		return err
-	}
-	for range maxRetries {
-		err := e.o.Within(func() (err error) {
-			if err := c.uncover(); err != nil { // what a killed command has left
-				return err
-			}
-			places, err := hidden(root, p)
-			if err != nil {
-				return err
-			}
-			if err := c.cover(places); err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, c.uncover()) }()
-			return e.call(ctx, p, verb, o)
-		})
-		culprit := p.named(err)
-		if err == nil || culprit == nil || ctx.Err() != nil {
-			return err
-		}
-		culprit.settle(refusedAs(fmt.Errorf("systemd fails of it: %w", err)))
-		p.release(culprit)
-		r.Warnings = append(r.Warnings, Warning{Text: fmt.Sprintf("the extension %q is left out: systemd fails of it", culprit.Name), Hints: culprit.Hints})
-		if err := p.arrange(ctx); err != nil {
-			return err
-		}
-	}
-	return errors.New("systemd fails of one image after the other")
-}
-
-// hidden returns the places that systemd must not see.
-func hidden(root *os.Root, p *Plan) ([]string, error) {
-	var places []string
-	for _, i := range p.Items {
-		if i.Candidate == nil || i.State == Merge || i.State == Masked {
-			continue
-		}
-		more, err := coverable(root, i)
-		if err != nil {
-			return nil, err
-		}
-		places = append(places, more...)
-	}
-	slices.Sort(places)
-	return slices.Compact(places), nil
-}
-
-// named returns the item of which systemd's tool says that it failed, nil if it
-// names none that is to be merged.
-func (p *Plan) named(err error) *Item {
-	if err == nil {
-		return nil
-	}
-	for _, words := range []string{"Failed to read metadata for image "} {
-		_, rest, found := strings.Cut(err.Error(), words)
-		if !found {
-			continue
-		}
-		for _, i := range p.Merged() {
-			if strings.HasPrefix(rest, i.Name+":") {
-				return i
-			}
-		}
-	}
-	return nil
-}
-
-// call has systemd merge: by its service if the request leaves everything to that,
-// else by its tool.
-func (e *SystemdEngine) call(ctx context.Context, p *Plan, verb string, o RunOptions) error {
-	r := &p.Request
-	k := r.Kind
-	if verb == "refresh" && !p.explicit && r.NoExec == nil && !r.Force && !r.PolicyGiven && !o.NoReload && !o.Always {
-		return e.systemd.refresh(ctx, k, RefreshOptions{SetAsideSignatures: r.SetAside})
-	}
-	args := common(r.Systemd, o)
-	if r.PolicyGiven {
-		if r.Systemd < policySince {
-			return hint.Wrap(fmt.Errorf("systemd %d knows no image policy", r.Systemd), "choose the native engine")
-		}
-		args = append(args, "--image-policy="+r.Policy.Systemd())
-	}
-	if r.NoExec != nil {
-		args = append(args, "--noexec="+strconv.FormatBool(*r.NoExec))
-	}
-	if r.Force {
-		args = append(args, "--force")
-	}
-	switch {
-	case r.Systemd >= mutableSince:
-		args = append(args, "--mutable="+string(r.Mutable))
-	case r.Mutable != Immutable:
-		return hint.Wrap(fmt.Errorf("systemd %d merges nothing that can be written to", r.Systemd), "choose the native engine")
-	}
-	if o.Always && r.Systemd >= alwaysSince {
-		args = append(args, "--always-refresh=yes")
-	}
-	env := hierarchyEnvironment(k, r.Hierarchies)
-	if r.SetAside {
-		env = append(env, setAside)
-	}
-	return e.systemd.tool(ctx, k, args, env, verb)
-}
-
-// common are the arguments of every call.
-func common(version int, o RunOptions) []string {
-	if o.NoReload && version >= noReloadSince {
-		return []string{"--no-reload"}
-	}
-	return nil
-}
-
-// hierarchyEnvironment tells systemd's tool the hierarchies, unless they are its
-// own.
-func hierarchyEnvironment(k extension.Kind, hierarchies []string) []string {
-	var own []string
-	for _, h := range k.Mergeable {
-		own = append(own, "/"+h)
-	}
-	slices.Sort(own)
-	if slices.Equal(own, hierarchies) || len(hierarchies) == 0 {
-		return nil
-	}
-	return []string{variable(k, "HIERARCHIES") + "=" + strings.Join(hierarchies, ":")}
 }

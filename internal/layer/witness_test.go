@@ -208,3 +208,40 @@ refused /usr/local/lib/extensions/one a folder inside of "/usr", or around it, o
 		})
 	}
 }
+
+// TestSystemdManages merges where systemd 257 is PID 1: by its service, and in its
+// mount namespace.
+func TestSystemdManages(t *testing.T) {
+	t.Parallel()
+	need.Root(t)
+	system := debian.System(t)
+	folder := scene(t, []string{"one", "two"}, map[string]string{"bad.raw": "no image\n"})
+	const drop = `
+		mkdir -p /etc/systemd/system/systemd-sysext.service.d
+		printf '[Service]\nEnvironment=SYSTEMD_SYSEXT_HIERARCHIES=/usr/share:/usr/lib\n' >/etc/systemd/system/systemd-sysext.service.d/kairos.conf
+	`
+	const bad = "refused /run/extensions/bad.raw neither a partition table nor a file system: this is no extension image\n"
+	for _, c := range []struct{ name, prepare, script, want string }{
+		{"one bad", "", `merge; merge; systemctl is-active systemd-sysext.service`, "merge /run/extensions/one\n" + bad + "/usr one\nmerge /run/extensions/one\n" + bad + "/usr one\nactive\n"},
+		{"hierarchies of the service", drop, `merge`, "merge /run/extensions/one\n" + bad + "/usr/lib one\n/usr/share one\n"},
+		{
+			// What is merged there shows everywhere else.
+			"from a mount namespace that receives nothing", "",
+			`unshare --mount --propagation private sh -c '/w/refresher / sysext systemd | grep -v warning:'; cat /usr/share/witness/one; findmnt -n /run/extensions/bad.raw || echo uncovered`,
+			"merge /run/extensions/one\n" + bad + "/usr one\none\nuncovered\n",
+		},
+		{"nothing more", "", `merge >/dev/null; rm /run/extensions/one; merge; systemd-sysext status --json=short`, bad + `[{"hierarchy":"/opt","extensions":"none","since":null},{"hierarchy":"/usr","extensions":"none","since":null}]` + "\n"},
+		{"a policy of signatures", "", `POLICY=signed merge; ls /usr/share/witness 2>/dev/null || echo nothing`, bad + "refused /run/extensions/one a folder can carry no signature, and the policy wants a signature by a trusted key\nnothing\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			got := system.Boot(t, map[string]string{folder: "/w"}, c.prepare, `
+				mkdir -p /run/extensions; ln -s /w/one /w/bad.raw /run/extensions/
+				merge() { /w/refresher / sysext systemd | grep -v ^warning:.after; }
+			`+c.script)
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}

@@ -1,0 +1,106 @@
+package layer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"inlay/internal/extension"
+)
+
+// run calls systemd with everything hidden from it that is not to be merged. What
+// it names as what it failed of is hidden, too, and the call made again: one bad
+// image keeps out no good one.
+func (e *SystemdEngine) run(ctx context.Context, p *Plan, verb string, o RunOptions, r *Result) error {
+	root, k := e.systemd.root, p.Request.Kind
+	// What the look beneath a merge holds would keep its devices busy.
+	p.Request.Root = root
+	if err := e.native.Close(); err != nil {
+		return err
+	}
+	c := e.covers(k)
+	if err := link(root, p); err != nil {
+		return err
+	}
+	for range maxRetries {
+		err := e.o.Within(func() (err error) {
+			if err := c.uncover(); err != nil { // what a killed command has left
+				return err
+			}
+			places, err := hidden(root, p)
+			if err != nil {
+				return err
+			}
+			if err := c.cover(places); err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, c.uncover()) }()
+			return e.call(ctx, p, verb, o)
+		})
+		culprit := p.named(err)
+		if err == nil || culprit == nil || ctx.Err() != nil {
+			return err
+		}
+		culprit.settle(refusedAs(fmt.Errorf("systemd fails of it: %w", err)))
+		p.release(culprit)
+		r.Warnings = append(r.Warnings, Warning{Text: fmt.Sprintf("the extension %q is left out: systemd fails of it", culprit.Name), Hints: culprit.Hints})
+		if err := p.arrange(ctx); err != nil {
+			return err
+		}
+	}
+	return errors.New("systemd fails of one image after the other")
+}
+
+// hidden returns the places that systemd must not see.
+func hidden(root *os.Root, p *Plan) ([]string, error) {
+	var places []string
+	for _, i := range p.Items {
+		if i.Candidate == nil || i.State == Merge || i.State == Masked {
+			continue
+		}
+		more, err := coverable(root, i)
+		if err != nil {
+			return nil, err
+		}
+		places = append(places, more...)
+	}
+	slices.Sort(places)
+	return slices.Compact(places), nil
+}
+
+// named returns the item of which systemd's tool says that it failed, nil if it
+// names none that is to be merged.
+func (p *Plan) named(err error) *Item {
+	if err == nil {
+		return nil
+	}
+	for _, words := range []string{"Failed to read metadata for image "} {
+		_, rest, found := strings.Cut(err.Error(), words)
+		if !found {
+			continue
+		}
+		for _, i := range p.Merged() {
+			if strings.HasPrefix(rest, i.Name+":") {
+				return i
+			}
+		}
+	}
+	return nil
+}
+
+// clear uncovers what a command that was killed has left covered, so that a plan
+// sees it; while another command merges, it waits for that.
+func (e *SystemdEngine) clear(ctx context.Context, k extension.Kind) error {
+	if _, err := e.systemd.root.Lstat(coverName(k)); err != nil {
+		return nil //nolint:nilerr // nothing is covered, as far as can be told
+	}
+	_, err := e.native.locked(ctx, k, func(*Report) (*Result, error) { return nil, e.o.Within(e.covers(k).uncover) })
+	return err
+}
+
+func (e *SystemdEngine) covers(k extension.Kind) *covers {
+	return &covers{root: e.systemd.root, base: e.base, list: coverName(k)}
+}
