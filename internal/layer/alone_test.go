@@ -1,6 +1,7 @@
 package layer_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"os/exec"
@@ -57,6 +58,10 @@ type host struct {
 	// runner is what starts programs; running takes the host for the running system.
 	runner  layer.Runner
 	running bool
+	// fault, wait and ctx are the engine's, if they are set.
+	fault func(path string) error
+	wait  time.Duration
+	ctx   context.Context //nolint:containedctx // for one test
 	// more changes what is asked for.
 	more func(*layer.Request)
 }
@@ -129,11 +134,12 @@ func (h *host) engine() *layer.Native {
 	root, err := os.OpenRoot(h.dir)
 	h.check(err)
 	h.t.Cleanup(func() { root.Close() })
-	n, err := layer.NewNative(root, layer.NativeOptions{Runner: h.runner, Getenv: func(string) string { return "" }, Features: h.features})
+	n, err := layer.NewNative(root, layer.NativeOptions{Runner: h.runner, Getenv: func(string) string { return "" }, Features: h.features, Wait: h.wait})
 	h.check(err)
 	if h.running {
 		n.Running()
 	}
+	n.Fail(h.fault)
 	return n
 }
 
@@ -153,6 +159,10 @@ func (h *host) request() layer.Request {
 // do plans, and merges or refreshes.
 func (h *host) do(verb string, o layer.RunOptions) (*layer.Result, error) {
 	h.t.Helper()
+	ctx := h.ctx
+	if ctx == nil {
+		ctx = h.t.Context()
+	}
 	n := h.engine()
 	r := h.request()
 	if err := n.Prepare(h.t.Context(), &r); err != nil {
@@ -165,9 +175,9 @@ func (h *host) do(verb string, o layer.RunOptions) (*layer.Result, error) {
 	}
 	defer func() { h.check(p.Close()) }()
 	if verb == "merge" {
-		return n.Merge(h.t.Context(), p, o)
+		return n.Merge(ctx, p, o)
 	}
-	return n.Refresh(h.t.Context(), p, o)
+	return n.Refresh(ctx, p, o)
 }
 
 func (h *host) merge() *layer.Result {

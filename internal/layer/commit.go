@@ -68,6 +68,11 @@ func (j *job) commit(ctx context.Context) (gone []merge, err error) {
 // place puts one tree into place.
 func (j *job) place(b *built) (step, error) {
 	s := step{what: b.path}
+	if j.fault != nil {
+		if err := j.fault(b.path); err != nil {
+			return s, err
+		}
+	}
 	if !slices.ContainsFunc(j.old, func(m merge) bool { return m.path == b.path }) {
 		s.undo = func() error { return mount.Detach(b.path, b.device) }
 		return s, b.tree.AttachTo(b.path)

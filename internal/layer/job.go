@@ -68,6 +68,9 @@ var errUnchanged = errors.New("nothing has changed")
 
 // assemble builds the new trees. Nobody sees anything of them.
 func (j *job) assemble(ctx context.Context, before *Report, o RunOptions) error {
+	if err := j.recheck(); err != nil {
+		return err
+	}
 	settled := len(j.plan.Unsettled()) == 0
 	if settled {
 		if err := j.compare(before, o); err != nil {
@@ -86,6 +89,24 @@ func (j *job) assemble(ctx context.Context, before *Report, o RunOptions) error 
 	err := j.view.within(func() error { return j.buildAll(ctx) })
 	if err != nil {
 		return errors.Join(err, j.undoFolders(before))
+	}
+	return nil
+}
+
+// recheck sees which hierarchies are there by now: one that an interrupted merge had
+// made is gone since the plan was.
+func (j *job) recheck() error {
+	for n := range j.plan.Stacks {
+		s := &j.plan.Stacks[n]
+		_, err := j.plan.Request.Root.Lstat(s.Place)
+		missing := absent(err)
+		if s.Idle || missing == s.Missing {
+			continue
+		}
+		if !missing {
+			return hint.Wrap(fmt.Errorf("hierarchy %q has appeared meanwhile", s.Path), "try again")
+		}
+		s.Missing, s.Bare = true, true
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"time"
@@ -48,12 +49,19 @@ func (n *Native) locked(ctx context.Context, k extension.Kind, fn func(*Report) 
 }
 
 func (n *Native) openLock() (*os.File, error) {
-	if err := n.root.MkdirAll(stateFolder, 0o755); err != nil {
-		return nil, hint.Default(fmt.Errorf("making the folder of the lock: %w", err), "mount a tmpfs at /run")
+	err := n.root.MkdirAll(stateFolder, 0o755)
+	var f *os.File
+	if err == nil {
+		f, err = n.root.OpenFile(path.Join(stateFolder, lockFile), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 	}
-	f, err := n.root.OpenFile(path.Join(stateFolder, lockFile), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		err = hint.Default(err, "run it as root")
+	case errors.Is(err, unix.EROFS):
+		err = hint.Default(err, "mount a tmpfs at "+n.at("run"))
+	}
 	if err != nil {
-		return nil, fmt.Errorf("opening the lock: %w", err)
+		return nil, fmt.Errorf("opening the lock %q: %w", path.Join("/", stateFolder, lockFile), err)
 	}
 	return f, nil
 }

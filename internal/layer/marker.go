@@ -120,11 +120,20 @@ func isText(text []byte, want string) bool { return strings.TrimSpace(string(tex
 // it is on none.
 func backingOf(dir *os.File) (mount.Device, error) {
 	dev, err := mount.DeviceOf(dir)
-	// Numbers with the major 0 are of file systems without a device.
-	if err != nil || dev.Major == 0 {
-		return mount.Device{}, err
+	if err != nil || dev.Major != 0 {
+		return dev, err
 	}
-	return dev, nil
+	// Numbers with the major 0 are of file systems without a device, and of btrfs,
+	// which has a number for each subvolume.
+	info, err := mount.InfoOf(dir)
+	if err != nil || info.Type != "btrfs" {
+		return mount.Device{}, nil //nolint:nilerr // what cannot be seen from here is left out
+	}
+	var stat unix.Stat_t
+	if err := unix.Stat(info.Source, &stat); err != nil || stat.Mode&unix.S_IFMT != unix.S_IFBLK {
+		return mount.Device{}, nil //nolint:nilerr // as above
+	}
+	return mount.Device{Major: unix.Major(stat.Rdev), Minor: unix.Minor(stat.Rdev)}, nil
 }
 
 // escape writes a path as a C string literal has it, as systemd does.
@@ -180,50 +189,4 @@ func unescapeC(text string) (string, error) {
 		b.WriteByte(byte(c))
 		text = after[3:]
 	}
-}
-
-// copyAttributes gives a folder below a root the mode, the owner and the label of
-// another one.
-func copyAttributes(from *os.File, root *os.Root, name string) error {
-	var stat unix.Stat_t
-	if err := unix.Fstat(int(from.Fd()), &stat); err != nil {
-		return fmt.Errorf("looking at %q: %w", from.Name(), err)
-	}
-	to, err := root.Open(name)
-	if err != nil {
-		return err
-	}
-	defer to.Close()
-	fd := int(to.Fd())
-	// The owner first: changing it takes the bits of setuid and setgid.
-	if err := unix.Fchown(fd, int(stat.Uid), int(stat.Gid)); err != nil {
-		return fmt.Errorf("giving %q the owner of %q: %w", name, from.Name(), err)
-	}
-	if err := unix.Fchmod(fd, stat.Mode&0o7777); err != nil {
-		return fmt.Errorf("giving %q the mode of %q: %w", name, from.Name(), err)
-	}
-	return copyLabel(int(from.Fd()), fd)
-}
-
-const (
-	label = "security.selinux"
-	// maxLabel is more than a label has: a page, in the kernel's interface.
-	maxLabel = 4096
-)
-
-// copyLabel copies a label, where there is one and the kernel knows labels.
-func copyLabel(from, to int) error {
-	text := make([]byte, maxLabel)
-	length, err := unix.Fgetxattr(from, label, text)
-	if errors.Is(err, unix.ENODATA) || errors.Is(err, unix.EOPNOTSUPP) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("reading a label: %w", err)
-	}
-	err = unix.Fsetxattr(to, label, text[:length], 0)
-	if err != nil && !errors.Is(err, unix.EOPNOTSUPP) {
-		return fmt.Errorf("setting a label: %w", err)
-	}
-	return nil
 }

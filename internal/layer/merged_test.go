@@ -99,7 +99,7 @@ func TestMergedErrors(t *testing.T) {
 				t.Error(err)
 			}
 		}},
-		{"huge list", "", "more than 131072", func(w *world) { w.merge(sysext, "usr", strings.Repeat("a\n", 1<<17), false) }},
+		{"huge list", "", "at most 131072", func(w *world) { w.merge(sysext, "usr", strings.Repeat("a\n", 1<<17), false) }},
 		{"folder for a device", "", "usr", func(w *world) { w.write("usr/.systemd-sysext/dev/x", "") }},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -260,42 +260,6 @@ func (w *writing) open(root *os.Root, at string) (*os.File, error) {
 	return f, nil
 }
 
-// defaultMode is that of a hierarchy which the host doesn't have.
-const defaultMode fs.FileMode = 0o755
-
-// permissions returns the mode of a hierarchy's folder, nil for none, without its
-// type.
-func permissions(dir *os.File) (fs.FileMode, error) {
-	if dir == nil {
-		return defaultMode, nil
-	}
-	info, err := dir.Stat()
-	if err != nil {
-		return 0, fmt.Errorf("looking at %q: %w", dir.Name(), err)
-	}
-	return info.Mode() & (fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky), nil
-}
-
-// dress gives a folder below root the attributes of the host's, if there is one.
-func dress(host *os.File, root *os.Root, name string) error {
-	if host == nil {
-		return root.Chmod(name, defaultMode)
-	}
-	return copyAttributes(host, root, name)
-}
-
-func isSameFolder(a, b *os.File) (bool, error) {
-	if b == nil {
-		return false, nil
-	}
-	x, err := a.Stat()
-	if err != nil {
-		return false, err
-	}
-	y, err := b.Stat()
-	return err == nil && os.SameFile(x, y), err
-}
-
 // inUse says whether something that is merged now has this work folder.
 func (j *job) inUse(workDir string) bool { return slices.Contains(j.oldWork, workDir) }
 

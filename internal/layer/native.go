@@ -59,6 +59,8 @@ type Native struct {
 	o       NativeOptions
 	manager *Systemd // only to talk to the service manager
 	view    *view
+	// fault, if set, fails before a tree is put into place at a path: for tests.
+	fault func(path string) error
 }
 
 // NewNative returns an engine for the system below root, which stays the caller's.
