@@ -79,6 +79,11 @@ func (l *layering) choose(ctx context.Context, root *os.Root) (layer.Engine, err
 	})
 }
 
+// native returns the native engine: to look at what is merged, whoever has merged it.
+func (l *layering) native(root *os.Root) (layer.Engine, error) {
+	return layer.NewNative(root, layer.NativeOptions{Getenv: l.env.Getenv, Now: l.env.Now})
+}
+
 // ourselves says whether a tool of systemd's is this program under that name.
 func ourselves(tool string) bool {
 	self, err := os.Executable()
@@ -178,7 +183,7 @@ func (m merger) Refresh(ctx context.Context, _ extension.Kind, setAside bool) er
 func (m merger) Seen(ctx context.Context, _ extension.Kind) (map[string]node.Seen, error) {
 	seen := map[string]node.Seen{}
 	err := m.homeOrHere(func(root *os.Root) error {
-		e, err := m.choose(ctx, root)
+		e, err := m.native(root)
 		if err != nil {
 			return err
 		}

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"fmt"
+	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -73,89 +75,33 @@ func emptyText(k extension.Kind, p store.Profile) string {
 	return fmt.Sprintf("no extensions are enabled for %s: inlay %s enable --%s NAME does so", p, k.Name, p)
 }
 
-func newStatus(env *Env, k extension.Kind) *cobra.Command {
-	o := nodeOptions{}
-	c := &cobra.Command{
-		Use:   "status",
-		Short: "Say of each extension whether it is merged, and if not, why",
-		Long: lines(
-			"Say of each extension of the store whether it is merged and, if not, why: with a verdict",
-			"on each, by the top of its hash tree.",
-			"",
-			"Exit status: 0 done, 1 failed, 2 wrong usage.",
-		),
-		Example: examples("everything, for a program", "inlay "+k.Name+" status --json"),
-		Args:    arguments(),
-	}
-	o.flags(c, false)
-	c.RunE = func(c *cobra.Command, _ []string) error {
-		n, end, err := o.open(env, k, c.CommandPath())
-		if err != nil {
-			return err
-		}
-		defer end()
-		s, err := n.Status(c.Context())
-		if err != nil {
-			return err
-		}
-		if o.json.on() {
-			return env.printAs(o.json, s)
-		}
-		env.printStatus(k, s)
-		return nil
-	}
-	return c
-}
-
-func (env *Env) printStatus(k extension.Kind, s *node.Status) {
-	booted := s.State
-	if s.Profile != "" && s.Profile != s.State {
-		booted += ", with the extensions of " + s.Profile
-	}
-	env.printFacts([]fact{
-		{"booted", booted},
-		{"policy", s.Policy + ", since " + s.Because},
-		{"merged besides", strings.Join(s.Others, ", ")},
-	})
-	fmt.Fprintln(env.Stdout)
-	if len(s.Extensions) > 0 {
-		env.printEntries(s.Extensions, true)
-	} else {
-		fmt.Fprintln(env.Stdout, emptyText(k, ""))
-	}
-	for _, p := range s.Unused {
-		env.warn([]string{p.Origin + ": " + p.Text})
-	}
-	for _, p := range s.Problems {
-		text := "/" + p.Path + ": " + p.Text
-		if p.Advice != "" {
-			text += " (" + p.Advice + ")"
-		}
-		env.warn([]string{text})
-	}
-}
-
 // printEntries prints a table of extensions, with what stops each if asked.
 func (env *Env) printEntries(entries []node.Entry, reasons bool) {
 	w := tabwriter.NewWriter(env.Stdout, 0, 8, 2, ' ', 0)
 	head := []string{"NAME", "VERSION", "SIZE", "PROFILES", "MERGED", "PROTECTION"}
 	if reasons {
-		head = append(head, "WHY NOT")
+		head = []string{"NAME", "VERSION", "SIZE", "PROFILES", "LINKED", "MERGED", "GUARANTEE", "PROTECTION", "WHY NOT"}
 	}
 	fmt.Fprintln(w, strings.Join(head, "\t"))
 	for _, e := range entries {
 		row := []string{e.Name, e.Version, size(e.Size), profileNames(e.Profiles, ","), yesNo(e.Merged), e.Guard()}
 		if reasons {
-			row = append(row, e.Why)
+			row = slices.Insert(row, 4, yesNo(e.Linked))
+			row = append(slices.Insert(row, 6, e.Guarantee), e.Why)
 		}
-		for i, cell := range row {
-			if row[i] = printable(cell); cell == "" {
-				row[i] = "-"
-			}
-		}
-		fmt.Fprintln(w, strings.TrimRight(strings.Join(row, "\t"), "\t "))
+		printRow(w, row)
 	}
 	_ = w.Flush() // whoever has lost the terminal cannot be told so on it
+}
+
+// printRow prints a row of a table; what is not known is a dash.
+func printRow(w io.Writer, row []string) {
+	for i, cell := range row {
+		if row[i] = printable(cell); cell == "" {
+			row[i] = "-"
+		}
+	}
+	fmt.Fprintln(w, strings.TrimRight(strings.Join(row, "\t"), "\t "))
 }
 
 func newExplain(env *Env, k extension.Kind) *cobra.Command {
