@@ -49,12 +49,15 @@ func (n *Native) execute(ctx context.Context, p *Plan, old []merge, before *Repo
 		}
 		j.oldWork = append(j.oldWork, work)
 	}
-	wanted := n.wishesOfMerged(j.kind, old)
 	if err := j.assemble(ctx, before, o); err != nil {
 		if errors.Is(err, errUnchanged) {
 			return j.unchanged(before)
 		}
 		return nil, err
+	}
+	var wanted wishes
+	if !o.NoReload {
+		wanted = n.wishesOfMerged(j.kind, old)
 	}
 	gone, err := j.commit(ctx)
 	if err != nil {

@@ -9,10 +9,10 @@ import (
 	"slices"
 	"strings"
 
-	"inlay/internal/content"
 	"inlay/internal/extension"
 	"inlay/internal/hint"
 	"inlay/internal/osrelease"
+	"inlay/internal/rooted"
 )
 
 // Keys by which a release file asks for something of the service manager, beside
@@ -88,18 +88,24 @@ func (n *Native) wishesOf(p *Plan) wishes {
 // cannot be told apart in the merge has none.
 func (n *Native) wishesOfMerged(k extension.Kind, merged []merge) wishes {
 	var w wishes
-	seen := map[string]bool{}
-	tree := content.Folder(n.root)
-	defer func() { _ = tree.Close() }() // it was only read
+	if !n.running {
+		return w
+	}
+	var names []string
 	for _, m := range merged {
-		for _, name := range m.Extensions {
-			if seen[name] {
+		names = append(names, m.Extensions...)
+	}
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		for _, called := range []string{name, extension.BaseName(name)} {
+			text, err := rooted.ReadFile(n.root, k.ReleaseFile(called), osrelease.MaxSize)
+			if err != nil {
 				continue
 			}
-			seen[name] = true
-			if found, err := extension.LookupRelease(tree, k, name); err == nil {
-				w.read(name, found.Release)
+			if r, err := osrelease.Parse(text); err == nil {
+				w.read(name, r)
 			}
+			break
 		}
 	}
 	w.warnings = nil // said when it was merged

@@ -32,7 +32,10 @@ func (n *Native) Unmerge(ctx context.Context, k extension.Kind, o RunOptions) (*
 // unmerge takes down what is merged: all that can be, whatever becomes of the rest.
 func (n *Native) unmerge(ctx context.Context, k extension.Kind, old []merge, before *Report, o RunOptions) (*Result, error) {
 	r := &Result{Engine: EngineNative}
-	wanted := n.wishesOfMerged(k, old)
+	var wanted wishes
+	if !o.NoReload {
+		wanted = n.wishesOfMerged(k, old)
+	}
 	m := mount.New(mount.Options{Features: *n.o.Features, Staging: n.at(stateFolder) + "/stage"})
 	var errs []error
 	// The innermost first.
@@ -54,9 +57,7 @@ func (n *Native) unmerge(ctx context.Context, k extension.Kind, old []merge, bef
 	if err := errors.Join(errs...); err != nil {
 		return r, err
 	}
-	if len(old) > 0 && !o.NoReload {
-		r.Warnings = append(r.Warnings, n.reload(ctx, wanted)...)
-	}
+	r.Warnings = append(r.Warnings, n.reload(ctx, wanted)...)
 	return r, removeReport(n.root, k)
 }
 
