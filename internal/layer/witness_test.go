@@ -180,6 +180,21 @@ refused /usr/local/lib/extensions/one a folder inside of "/usr", or around it, o
 			"merge /run/extensions/two\nrefused /var/lib/extensions/hello.raw.v/hello_2.raw " + noImage + "\n/usr two\nhello_1.raw\nhello_2.raw\n",
 		},
 		{
+			"another of the name in a versioned folder", `
+			mkdir /var/lib/extensions/hello.raw.v; cp /w/hello.raw /var/lib/extensions/hello.raw.v/hello_1.raw; cp /w/hello.raw /var/lib/extensions/hello.raw.v/hello_2.raw
+			ln -s /w/bad.raw /run/extensions/hello.raw; ln -s /w/one /run/extensions/; merge`,
+			"merge /run/extensions/one\nrefused /run/extensions/hello.raw " + noImage + "\n" +
+				"shadowed /var/lib/extensions/hello.raw.v/hello_2.raw \"/run/extensions/hello.raw\" has the name \"hello\" too, and its folder comes first\n/usr one\n",
+		},
+		{
+			// By its first bytes it is XFS, which nobody here reads: systemd finds out.
+			"what only systemd finds out", `
+			printf 'XFSB\0\0\020\0' >/run/fake.raw; truncate -s 1M /run/fake.raw; mkdir -p /run/extensions; mv /run/fake.raw /run/extensions/
+			ln -s /w/one /w/two /run/extensions/; merge | sed -e 's/systemd-sysext says: .*/…/'`,
+			"merge /run/extensions/one\nmerge /run/extensions/two\nrefused /run/extensions/fake.raw systemd fails of it: …\n" +
+				"warning: the extension \"fake\" is left out: systemd fails of it\n/usr one two\n",
+		},
+		{
 			"merged already", `ln -s /w/one /run/extensions/; merge; /w/refresher / sysext systemd-merge | tail -n 2`,
 			"merge /run/extensions/one\n/usr one\nerror: hierarchy \"/usr\" is already merged\nhint: to merge anew: inlay sysext refresh\n",
 		},
