@@ -35,8 +35,9 @@ var crashing = sync.OnceValues(func() (string, error) {
 
 // call is one call of the program on a store.
 type call struct {
-	root, tools string
-	at          int // before which change to the disk it dies; 0: none
+	root  string
+	enter []string // what enters the namespace that it merges in
+	at    int      // before which change to the disk it dies; 0: none
 }
 
 // run returns what it printed, and its exit status: -1 if it was killed.
@@ -46,8 +47,9 @@ func (c call) run(t *testing.T, args ...string) (stdout, stderr string, status i
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), program, append([]string{"sysext"}, append(args, "--root", c.root)...)...)
-	cmd.Env = append(os.Environ(), "PATH="+c.tools+":"+os.Getenv("PATH"), "INLAY_CRASH_AT="+strconv.Itoa(c.at))
+	argv := slices.Concat(c.enter, []string{program, "sysext"}, args, []string{"--root", c.root})
+	cmd := exec.CommandContext(t.Context(), argv[0], argv[1:]...)
+	cmd.Env = append(os.Environ(), "INLAY_CRASH_AT="+strconv.Itoa(c.at))
 	var out, wrong bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &wrong
 	err = cmd.Run()
@@ -98,7 +100,7 @@ func (c call) listed(t *testing.T) []string {
 }
 
 // onDisk is every file and link below the root, but for what the store keeps to
-// itself when nothing is going on, and that none of it is rubbish.
+// itself when nothing is going on, and whoever merges, and that none of it is rubbish.
 func (c call) onDisk(t *testing.T) []string {
 	t.Helper()
 	own := filepath.Join("var/lib/kairos/extensions/.inlay")
@@ -108,7 +110,7 @@ func (c call) onDisk(t *testing.T) []string {
 			return err
 		}
 		name, err := filepath.Rel(c.root, path)
-		if err != nil || slices.Contains([]string{own + "/lock", own + "/spare"}, name) {
+		if err != nil || slices.Contains([]string{own + "/lock", own + "/spare"}, name) || strings.HasPrefix(name, "run/inlay/") {
 			return err
 		}
 		if target, err := os.Readlink(path); err == nil {
@@ -161,7 +163,7 @@ func TestKilledCommand(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			n := call{root: throwAway(t), tools: agent(t)}
+			n := call{root: throwAway(t), enter: apart(t)}
 			if c.back != nil {
 				n.must(t, "download", "file:"+first, "--name", "app_0")
 				for _, args := range both {
