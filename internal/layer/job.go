@@ -39,7 +39,7 @@ func (n *Native) execute(ctx context.Context, p *Plan, old []merge, before *Repo
 	}
 	j := &job{
 		Native: n, plan: p, kind: p.Request.Kind, now: n.o.Now(), old: old, sources: map[*Item]*source{},
-		mounter: mount.New(mount.Options{Features: *n.o.Features, Staging: n.at(stateFolder) + "/stage"}),
+		mounter: n.newMounter(),
 	}
 	defer func() { err = errors.Join(err, j.close()) }()
 	for _, m := range old {

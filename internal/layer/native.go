@@ -74,10 +74,6 @@ func NewNative(root *os.Root, o NativeOptions) (*Native, error) {
 	if o.Wait == 0 {
 		o.Wait = defaultWait
 	}
-	if o.Features == nil {
-		features := mount.Detect()
-		o.Features = &features
-	}
 	base, err := whereIs(root)
 	if err != nil {
 		return nil, err
@@ -102,6 +98,20 @@ func whereIs(root *os.Root) (string, error) {
 		return "", fmt.Errorf("the root folder %q cannot be reached from here", root.Name())
 	}
 	return strings.TrimSuffix(base, "/"), nil
+}
+
+// features are the calls of the kernel that may be used.
+func (n *Native) features() mount.Features {
+	if n.o.Features == nil {
+		features := mount.Detect()
+		n.o.Features = &features
+	}
+	return *n.o.Features
+}
+
+// newMounter returns what makes mounts, until it is closed.
+func (n *Native) newMounter() *mount.Mounter {
+	return mount.New(mount.Options{Features: n.features(), Staging: n.at(stateFolder) + "/stage"})
 }
 
 // Name implements Engine.
@@ -194,7 +204,6 @@ func (n *Native) find(ctx context.Context, k extension.Kind, more []string) ([]m
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	more = slices.Clone(more)
 	environment, err := fromEnvironment(k, n.o.Getenv)
 	if err != nil {
 		return nil, err
@@ -203,14 +212,12 @@ func (n *Native) find(ctx context.Context, k extension.Kind, more []string) ([]m
 	if err != nil {
 		return nil, err
 	}
+	named := slices.Concat(more, environment)
 	places := n.placesOf(mounts, k)
-	for _, place := range places {
-		more = append(more, "/"+place)
-	}
 	if n.running {
-		more = withoutOtherRoots(more, append(known(k), environment...))
+		places = withoutOtherRoots(places, slices.Concat(known(k), named))
 	}
-	merged, err := Merged(n.root, k, append(more, environment...)...)
+	merged, err := Merged(n.root, k, slices.Concat(named, places)...)
 	if err != nil {
 		return nil, err
 	}
@@ -229,14 +236,14 @@ func (n *Native) find(ctx context.Context, k extension.Kind, more []string) ([]m
 }
 
 // placesOf returns where below the root something is mounted that calls itself a
-// merge of a kind.
+// merge of a kind, as hierarchies are written.
 func (n *Native) placesOf(mounts []mount.Info, k extension.Kind) []string {
 	var places []string
 	for _, info := range mounts {
 		if info.Type != "overlay" || info.Source != k.Name || info.Root != "/" || len(places) >= maxHierarchies/2 {
 			continue
 		}
-		if place, below := strings.CutPrefix(info.MountPoint, n.base+"/"); below && !slices.Contains(places, place) {
+		if place, below := strings.CutPrefix(info.MountPoint, n.base); below && place != "" && place[0] == '/' && !slices.Contains(places, place) {
 			places = append(places, place)
 		}
 	}

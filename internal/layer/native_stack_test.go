@@ -249,3 +249,33 @@ func TestNativeDepth(t *testing.T) {
 		}
 	}
 }
+
+// TestNativeNames: hierarchies whose names end as others do, and merges below other
+// roots, are told apart.
+func TestNativeNames(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	h := newHost(t, unix.MS_PRIVATE)
+	h.running = true
+	h.extension("one", map[string]string{"usr/bin/one": "one", "srv/usr/one": "one"})
+	h.more = func(r *layer.Request) { r.Hierarchies = []string{"/srv/usr", "/usr"} }
+	h.merge()
+	other := &host{t: t, dir: h.path("sysroot"), kind: h.kind}
+	other.write("etc/os-release", "ID=debian\n")
+	other.write("usr/bin/tool", "other's tool")
+	other.write("run/", "")
+	other.write("var/tmp/", "")
+	other.extension("two", map[string]string{"usr/bin/two": "two"})
+	other.merge()
+	if r := h.refresh(); !r.Unchanged || len(r.Merged) != 2 {
+		t.Errorf("%+v", r)
+	}
+	if r := h.unmerge(); !slices.Equal(r.Unmerged, []string{"/srv/usr", "/usr"}) || other.read("usr/bin/two") != "two" {
+		t.Errorf("%+v", r)
+	}
+	other.unmerge()
+	if len(h.mounts()) != 1 {
+		t.Errorf("mounts are left: %+v", h.mounts())
+	}
+}

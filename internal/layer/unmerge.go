@@ -36,7 +36,7 @@ func (n *Native) unmerge(ctx context.Context, k extension.Kind, old []merge, bef
 	if !o.NoReload {
 		wanted = n.wishesOfMerged(k, old)
 	}
-	m := mount.New(mount.Options{Features: *n.o.Features, Staging: n.at(stateFolder) + "/stage"})
+	m := n.newMounter()
 	var errs []error
 	// The innermost first.
 	slices.SortFunc(old, func(a, b merge) int { return cmp.Compare(len(b.path), len(a.path)) })

@@ -36,7 +36,7 @@ func (n *Native) lookBeneath(ctx context.Context, r *Request) (*view, error) {
 	if len(merged) == 0 {
 		return &view{root: n.root}, nil
 	}
-	if !n.o.Features.Trees {
+	if !n.features().Trees {
 		return nil, hint.Wrap(errors.New("this kernel cannot merge anew what is merged (Linux 5.2 can)"), "unmerge first, then merge")
 	}
 	apart, err := mount.NewApart()
