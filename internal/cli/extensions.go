@@ -64,18 +64,25 @@ func (o *nodeOptions) flags(c *cobra.Command, changes bool) {
 
 // open opens the node with everything that judging its images needs.
 func (o *nodeOptions) open(env *Env, k extension.Kind, command string) (n *node.Node, end func(), err error) {
+	n, _, end, err = o.openBoth(env, k, command)
+	return n, end, err
+}
+
+// openBoth opens the node, and what merges for it.
+func (o *nodeOptions) openBoth(env *Env, k extension.Kind, command string) (n *node.Node, l *layering, end func(), err error) {
 	s, err := openSystem(o.root)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
+	l = newLayering(env, s, k)
 	options := s.node(env, k)
-	options.Wait, options.Command, options.Merger = o.wait, command, merger{newLayering(env, s, k)}
+	options.Wait, options.Command, options.Merger = o.wait, command, merger{l}
 	n, err = node.Open(options)
 	if err != nil {
 		s.close()
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	return n, func() { _ = n.Close(); s.close() }, nil
+	return n, l, func() { _ = n.Close(); s.close() }, nil
 }
 
 // nodeError gives an error of a node its exit code and the advice that it lacks.

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
+	"path/filepath"
 
 	"inlay/internal/extension"
 	"inlay/internal/hint"
@@ -63,7 +63,7 @@ func (l *layering) hold(policy trust.Policy) {
 // choose returns the engine for the system below root.
 func (l *layering) choose(ctx context.Context, root *os.Root) (layer.Engine, error) {
 	name := l.engine
-	if ourselves(l.kind.Tool) {
+	if l.env.ourselves(l.kind.Tool) {
 		// To ask that tool is to ask this program, which would ask it again.
 		if name == layer.EngineSystemd {
 			return nil, hint.Wrap(fmt.Errorf("%s is this very program: there is no other engine than its own", l.kind.Tool),
@@ -85,18 +85,21 @@ func (l *layering) native(root *os.Root) (layer.Engine, error) {
 }
 
 // ourselves says whether a tool of systemd's is this program under that name.
-func ourselves(tool string) bool {
+func (env *Env) ourselves(tool string) bool {
 	self, err := os.Executable()
 	if err != nil {
 		return false
 	}
-	path, err := exec.LookPath(tool)
+	ours, err := os.Stat(self)
 	if err != nil {
 		return false
 	}
-	ours, errOurs := os.Stat(self)
-	theirs, errTheirs := os.Stat(path)
-	return errOurs == nil && errTheirs == nil && os.SameFile(ours, theirs)
+	for _, folder := range filepath.SplitList(env.Getenv("PATH")) {
+		if theirs, err := os.Stat(filepath.Join(folder, tool)); err == nil && theirs.Mode().IsRegular() {
+			return os.SameFile(ours, theirs)
+		}
+	}
+	return false
 }
 
 // home runs fn with the root of the system as those see it who use it: in the mount
@@ -172,7 +175,7 @@ type merger struct{ *layering }
 
 // Refresh implements node.Merger.
 func (m merger) Refresh(ctx context.Context, _ extension.Kind, setAside bool) error {
-	m.request.SetAside = setAside
+	m.request.SetAside = setAside // of every plan from now on, as each refresh says it anew
 	refresh := func(ctx context.Context, e layer.Engine, p *layer.Plan) (*layer.Result, error) {
 		return e.Refresh(ctx, p, layer.RunOptions{})
 	}

@@ -67,7 +67,7 @@ func newStatus(env *Env, k extension.Kind) *cobra.Command {
 	o.flags(c, false)
 	c.Flags().BoolVar(&conflicts, "conflicts", false, "name each path that two extensions, or one and the host, both bring")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		n, end, err := o.open(env, k, c.CommandPath())
+		n, l, end, err := o.openBoth(env, k, c.CommandPath())
 		if err != nil {
 			return err
 		}
@@ -76,12 +76,7 @@ func newStatus(env *Env, k extension.Kind) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		s, err := openSystem(o.root)
-		if err != nil {
-			return err
-		}
-		defer s.close()
-		seen, err := newLayering(env, s, k).look(c.Context(), conflicts)
+		seen, err := l.look(c.Context(), conflicts)
 		if err != nil {
 			return err
 		}

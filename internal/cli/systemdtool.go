@@ -308,7 +308,7 @@ func switchedOff(env *Env, s *system, k extension.Kind) bool {
 		key = "rd." + key
 	}
 	off := false
-	for _, word := range strings.Fields(string(line)) {
+	for word := range strings.FieldsSeq(string(line)) {
 		if value, found := strings.CutPrefix(word, key); found {
 			var t truth
 			off = t.Set(value) == nil && !t.on()

@@ -22,7 +22,7 @@ func (l layered) Refresh(context.Context, extension.Kind, bool) error {
 }
 
 func (l layered) Seen(ctx context.Context, k extension.Kind) (map[string]node.Seen, error) {
-	hierarchies, err := l.Systemd.Merged(ctx, k)
+	hierarchies, err := l.Merged(ctx, k)
 	seen := map[string]node.Seen{}
 	for _, h := range hierarchies {
 		for _, name := range h.Extensions {
