@@ -93,8 +93,8 @@ type Candidate struct {
 	Old bool
 	// Masks says that it is an empty folder: nothing is merged by its name.
 	Masks bool
-	// ModTime is when the file changed last, Created when it appeared: zero if
-	// the file system doesn't tell.
+	// ModTime is when the file changed last, or anything in a subvolume; Created is
+	// when it appeared: zero if the file system doesn't tell.
 	ModTime, Created time.Time
 	// Size is the size of a file in bytes, else 0.
 	Size int64

@@ -21,7 +21,7 @@ type target struct {
 	mode      fs.FileMode
 	size      int64
 	subvolume bool
-	modified  time.Time
+	modified  time.Time // of a subvolume, when anything in it was
 	created   time.Time // zero if the file system doesn't tell
 }
 
@@ -44,8 +44,8 @@ func look(root *os.Root, path string) (target, error) {
 	t, err := inspect(f)
 	t.path = path
 	if t.subvolume {
-		if made, ok := subvolumeMade(root, path); ok {
-			t.created = made
+		if made, changed, ok := subvolumeTimes(root, path); ok {
+			t.created, t.modified = made, changed
 		}
 	}
 	return t, err
@@ -55,23 +55,26 @@ func look(root *os.Root, path string) (target, error) {
 const (
 	subvolumeInfo     = 0x81f8943c // the request
 	subvolumeInfoSize = 504
-	subvolumeOrigin   = 392 // where the time is at which it was made
+	subvolumeChanged  = 376 // where the time is at which anything in it changed last
+	subvolumeOrigin   = 392 // and that at which it was made
 )
 
-// subvolumeMade tells when a subvolume was made: a snapshot has the birth time of
-// what it was taken of.
-func subvolumeMade(root *os.Root, path string) (time.Time, bool) {
+// subvolumeTimes tells when a subvolume was made, and when anything in it changed
+// last: the folder itself has the birth time of what a snapshot was taken of.
+func subvolumeTimes(root *os.Root, path string) (made, changed time.Time, ok bool) {
 	f, err := root.OpenFile(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 	if err != nil {
-		return time.Time{}, false
+		return made, changed, false
 	}
 	defer f.Close()
 	var b [subvolumeInfoSize]byte
 	if _, _, e := unix.Syscall(unix.SYS_IOCTL, f.Fd(), subvolumeInfo, uintptr(unsafe.Pointer(&b))); e != 0 { //nolint:gosec // the kernel writes as many bytes as the request says
-		return time.Time{}, false
+		return made, changed, false
 	}
-	at := b[subvolumeOrigin:]
-	return time.Unix(int64(binary.NativeEndian.Uint64(at)), int64(binary.NativeEndian.Uint32(at[8:]))), true //nolint:gosec // a time
+	stamp := func(at []byte) time.Time {
+		return time.Unix(int64(binary.NativeEndian.Uint64(at)), int64(binary.NativeEndian.Uint32(at[8:]))) //nolint:gosec // a time
+	}
+	return stamp(b[subvolumeOrigin:]), stamp(b[subvolumeChanged:]), true
 }
 
 // inspect tells what an open file is.

@@ -41,7 +41,7 @@ type originSource struct {
 	Handle     *originHandle `json:"fileHandle,omitempty"`
 	Inode      uint64        `json:"inode,omitempty"`
 	// In microseconds since 1970. Created is left out where the file system doesn't
-	// tell, Modified is 0 for folders.
+	// tell, Modified is 0 for folders that are no subvolumes.
 	Created  uint64  `json:"crtime,omitempty"`
 	Modified *uint64 `json:"mtime,omitempty"`
 }
@@ -121,8 +121,11 @@ func (n *Native) sourceOf(i *Item, stacks []Stack) (originSource, error) {
 		source.Created = stamp(stat.Btime)
 	}
 	source.Modified = new(uint64)
-	if i.Candidate.Type == discover.Raw {
+	switch i.Candidate.Type {
+	case discover.Raw:
 		*source.Modified = stamp(stat.Mtime)
+	case discover.Subvolume:
+		*source.Modified = uint64(i.Candidate.ModTime.UnixMicro()) //nolint:gosec // after 1970
 	}
 	if !within(i.Candidate.Path, stacks) {
 		source.MountID = n.mountOf(i, &stat)
