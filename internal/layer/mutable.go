@@ -61,7 +61,11 @@ func mutableDirs(p *Plan) (map[string]string, error) {
 		case Ephemeral, EphemeralImport:
 			dirs[s.Path] = path.Join("/run/systemd/sysext", component(s.Path)) // of both kinds
 		case Mutable:
-			dirs[s.Path] = "/" + mutableDir(s.Path)
+			at, err := toMake(p.Request.Root, s.Path)
+			if err != nil {
+				return nil, err
+			}
+			dirs[s.Path] = "/" + at
 		default:
 			at, err := stored(p.Request.Root, s.Path)
 			if err != nil {
@@ -170,18 +174,11 @@ func (j *job) makeMutable(hierarchy string, mode fs.FileMode) error {
 	if err := root.MkdirAll(mutableFolder, 0o755); err != nil {
 		return fmt.Errorf("making %q: %w", "/"+mutableFolder, err)
 	}
-	at := mutableDir(hierarchy)
-	if _, err := rooted.Resolve(root, at); errors.Is(err, rooted.ErrDangling) {
-		target, err := root.Readlink(at)
-		if err != nil {
-			return fmt.Errorf("reading link %q: %w", "/"+at, err)
-		}
-		if !path.IsAbs(target) {
-			target = path.Join("/", path.Dir(at), target)
-		}
-		at = strings.TrimPrefix(path.Clean(target), "/")
+	at, err := toMake(root, hierarchy)
+	if err != nil {
+		return err
 	}
-	err := root.Mkdir(at, mode)
+	err = root.Mkdir(at, mode)
 	if errors.Is(err, fs.ErrExist) {
 		return nil
 	}
@@ -192,6 +189,29 @@ func (j *job) makeMutable(hierarchy string, mode fs.FileMode) error {
 		return fmt.Errorf("making mutable folder %q: %w", "/"+at, err)
 	}
 	return nil
+}
+
+// toMake returns where the folder of a hierarchy is or, if there is none yet, where
+// it is to be.
+func toMake(root *os.Root, hierarchy string) (string, error) {
+	at := mutableDir(hierarchy)
+	resolved, err := rooted.Resolve(root, at)
+	switch {
+	case absent(err):
+		return at, nil
+	case errors.Is(err, rooted.ErrDangling):
+		target, err := root.Readlink(at)
+		if err != nil {
+			return "", fmt.Errorf("reading link %q: %w", "/"+at, err)
+		}
+		if !path.IsAbs(target) {
+			target = path.Join("/", path.Dir(at), target)
+		}
+		return strings.TrimPrefix(path.Clean(target), "/"), nil
+	case err != nil:
+		return "", fmt.Errorf("looking for %q: %w", "/"+at, err)
+	}
+	return resolved, nil
 }
 
 // bring has the folder of a hierarchy as a layer that is only read.
