@@ -6,7 +6,7 @@ PREFIX   ?= /usr/local
 # Where the build host keeps the roots of TLS, for the container image.
 CA_BUNDLE ?= /etc/ssl/certs/ca-certificates.crt
 # The other names that the program answers to.
-NAMES = auroraboot kairos-agent luet
+NAMES = auroraboot kairos-agent luet systemd-sysext systemd-confext
 
 export GOTOOLCHAIN = local
 # In CI a missing outside tool is a failure; on a laptop it is a skip.

@@ -126,12 +126,19 @@ type verb func(ctx context.Context, e layer.Engine, p *layer.Plan) (*layer.Resul
 // execute makes a plan and does something with it, by whichever engine there is. The
 // plan is open while see looks at it, after do.
 func (l *layering) execute(ctx context.Context, do verb, see func(layer.Engine, *layer.Plan, *layer.Result, *os.Root) error) error {
-	return l.home(func(root *os.Root) (err error) {
+	home := l.home
+	if do == nil {
+		home = l.homeOrHere
+	}
+	return home(func(root *os.Root) (err error) {
 		e, err := l.choose(ctx, root)
 		if err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, e.Close()) }()
+		if err := l.mayLook(ctx, e); err != nil {
+			return err
+		}
 		r := l.request
 		r.Root = root
 		if err := e.Prepare(ctx, &r); err != nil {
@@ -156,6 +163,18 @@ func (l *layering) execute(ctx context.Context, do verb, see func(layer.Engine, 
 	})
 }
 
+// mayLook says why a plan cannot be made: only root can look beneath what is merged.
+func (l *layering) mayLook(ctx context.Context, e layer.Engine) error {
+	if l.env.User == 0 {
+		return nil
+	}
+	merged, err := e.Merged(ctx, l.kind)
+	if err != nil || len(merged) == 0 {
+		return err
+	}
+	return hint.Wrap(fmt.Errorf("looking beneath what is merged into %q takes root", merged[0].Path), "run it as root")
+}
+
 // strangers says whether something is merged whose signature nobody here can check,
 // though the policy lets it in: to systemd that is a reason to merge nothing.
 func strangers(p *layer.Plan) bool {
@@ -168,59 +187,6 @@ func strangers(p *layer.Plan) bool {
 		}
 	}
 	return false
-}
-
-// merger is layering as a node wants it.
-type merger struct{ *layering }
-
-// Refresh implements node.Merger.
-func (m merger) Refresh(ctx context.Context, _ extension.Kind, setAside bool) error {
-	m.request.SetAside = setAside // of every plan from now on, as each refresh says it anew
-	refresh := func(ctx context.Context, e layer.Engine, p *layer.Plan) (*layer.Result, error) {
-		return e.Refresh(ctx, p, layer.RunOptions{})
-	}
-	return m.execute(ctx, refresh, func(layer.Engine, *layer.Plan, *layer.Result, *os.Root) error { return nil })
-}
-
-// Seen implements node.Merger.
-func (m merger) Seen(ctx context.Context, _ extension.Kind) (map[string]node.Seen, error) {
-	seen := map[string]node.Seen{}
-	err := m.homeOrHere(func(root *os.Root) error {
-		e, err := m.native(root)
-		if err != nil {
-			return err
-		}
-		merged, report, err := m.merged(ctx, e, root)
-		if err != nil {
-			return errors.Join(err, e.Close())
-		}
-		for _, h := range merged {
-			for _, name := range h.Extensions {
-				seen[name] = node.Seen{Merged: true}
-			}
-		}
-		if report != nil {
-			note(seen, report)
-		}
-		return e.Close()
-	})
-	return seen, err
-}
-
-// note adds what a report tells to what is merged now.
-func note(seen map[string]node.Seen, report *layer.Report) {
-	for _, x := range report.Extensions {
-		s := seen[x.Name]
-		switch {
-		case x.State == layer.Merge && s.Merged:
-			s.Guarantee, s.Why = string(x.Guarantee), x.Reason
-		case s.Merged || x.State == layer.Merge || x.State == layer.Shadowed || x.State == layer.Skipped:
-			continue
-		default:
-			s.Why, s.Refused = x.Reason, x.State == layer.Refused || x.State == layer.Unreadable
-		}
-		seen[x.Name] = s
-	}
 }
 
 // merged is what is merged now, and the report of how that came about; nil if there

@@ -1,14 +1,10 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"slices"
-	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -153,6 +149,9 @@ func (l *layering) foresee(ctx context.Context, s *sight, root *os.Root, conflic
 	}
 	defer func() { err = errors.Join(err, e.Close()) }()
 	s.Engine = e.Name()
+	if err := l.mayLook(ctx, e); err != nil {
+		return err
+	}
 	r := l.request
 	r.Root = root
 	if err := e.Prepare(ctx, &r); err != nil {
@@ -225,75 +224,4 @@ const notYet = "not merged yet: a refresh does so"
 
 func contains(merged []layer.Hierarchy, name string) bool {
 	return slices.ContainsFunc(merged, func(h layer.Hierarchy) bool { return slices.Contains(h.Extensions, name) })
-}
-
-func (env *Env) printStatus(k extension.Kind, s statusReport) {
-	booted := s.State
-	if s.Profile != "" && s.Profile != s.State {
-		booted += ", with the extensions of " + s.Profile
-	}
-	facts := []fact{
-		{"booted", booted},
-		{"policy", s.Policy + ", since " + s.Because},
-		{"engine", s.Engine},
-	}
-	for _, h := range s.Hierarchies {
-		what := strings.Join(h.Extensions, ", ")
-		if h.Since != nil {
-			what += ", since " + timestamp(*h.Since).lines[0]
-		}
-		facts = append(facts, fact{"merged into " + h.Hierarchy, what})
-	}
-	if len(s.Hierarchies) > 0 {
-		facts = append(facts, fact{"merged by", cmp.Or(s.MergedBy, "somebody else")})
-	}
-	env.printFacts(append(facts, fact{"merged besides", strings.Join(s.Others, ", ")}))
-	fmt.Fprintln(env.Stdout)
-	if len(s.Extensions) > 0 {
-		env.printEntries(s.Extensions, true)
-	} else {
-		fmt.Fprintln(env.Stdout, emptyText(k, ""))
-	}
-	env.printFound(s)
-	env.printConflicts(s.Conflicts)
-	env.warnOf(s.Warnings)
-	for _, p := range s.Unused {
-		env.warn([]string{p.Origin + ": " + p.Text})
-	}
-	for _, p := range s.Problems {
-		text := "/" + p.Path + ": " + p.Text
-		if p.Advice != "" {
-			text += " (" + p.Advice + ")"
-		}
-		env.warn([]string{text})
-	}
-}
-
-// printFound prints what lies in systemd's folders and is not of the store.
-func (env *Env) printFound(s statusReport) {
-	var rows [][]string
-	for _, x := range s.Found {
-		known := slices.ContainsFunc(s.Extensions, func(e node.Entry) bool { return e.Name == x.Name })
-		if known && x.State != layer.Shadowed {
-			continue
-		}
-		why := x.Reason
-		if why == "" && !x.Merged {
-			why = notYet
-		}
-		if x.State != layer.Merge && x.Merged {
-			why = "a refresh would leave it out: " + why
-		}
-		rows = append(rows, []string{x.Name, x.Path, yesNo(x.Merged), string(x.Guarantee), why})
-	}
-	if len(rows) == 0 {
-		return
-	}
-	fmt.Fprintln(env.Stdout)
-	w := tabwriter.NewWriter(env.Stdout, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(w, "BESIDES\tWHERE\tMERGED\tGUARANTEE\tWHY NOT")
-	for _, row := range rows {
-		printRow(w, row)
-	}
-	_ = w.Flush() // whoever has lost the terminal cannot be told so on it
 }

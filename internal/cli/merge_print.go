@@ -70,6 +70,9 @@ func (l *layering) report(ctx context.Context, e layer.Engine, p *layer.Plan, re
 	}
 	if result == nil {
 		r.Extensions, r.Warnings = made.Extensions, made.Warnings
+		for _, i := range p.Unsettled() {
+			r.Warnings = append(r.Warnings, layer.Warning{Text: fmt.Sprintf("whether %q fits, and what it brings, is known only once it is mounted", i.Place)})
+		}
 		names := []string{}
 		for _, i := range p.Merged() {
 			names = append(names, i.Name)
@@ -147,9 +150,6 @@ func (env *Env) printMerge(k extension.Kind, r *mergeReport) {
 			names = "no extension"
 		}
 		fmt.Fprintf(env.Stdout, "%s: %s %s\n", printable(h.Hierarchy), printable(names), what)
-		for _, path := range h.ReadOnly {
-			env.warn([]string{path + " can no longer be written to"})
-		}
 	}
 	for _, path := range r.Unmerged {
 		fmt.Fprintf(env.Stdout, "%s: %sunmerged\n", printable(path), would)
@@ -190,9 +190,22 @@ func brings(name string) string {
 	return name
 }
 
-// warnMerge says of each extension that is left out why.
-func (env *Env) warnMerge(r *mergeReport) {
-	env.warnOf(r.Warnings)
+// before has a plan's warnings said before it is carried out: what could be written
+// to and then cannot, say. said is what they are.
+func (env *Env) before(do verb, said *[]layer.Warning) verb {
+	return func(ctx context.Context, e layer.Engine, p *layer.Plan) (*layer.Result, error) {
+		*said = slices.Clone(p.Warnings)
+		env.warnOf(*said)
+		return do(ctx, e, p)
+	}
+}
+
+// warnMerge says what there is to be warned of and wasn't said before, and of each
+// extension that is left out why.
+func (env *Env) warnMerge(r *mergeReport, said []layer.Warning) {
+	env.warnOf(slices.DeleteFunc(slices.Clone(r.Warnings), func(w layer.Warning) bool {
+		return slices.ContainsFunc(said, func(s layer.Warning) bool { return s.Text == w.Text })
+	}))
 	for _, x := range r.Extensions {
 		if x.State == layer.Merge || x.State == layer.Masked {
 			continue
