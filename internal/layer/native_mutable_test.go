@@ -121,6 +121,19 @@ func TestNativeMutable(t *testing.T) {
 			if got := h.read("usr/written") == "written"; got != (kept && c.usrOptions == writable) {
 				t.Errorf("what was written is there after a refresh: %v", got)
 			}
+			if kept && c.usrOptions == writable {
+				// The work folder is another one, as the old merge may still use its own.
+				work := "var/lib/extensions.mutable/.systemd-usr.next-workdir"
+				if got := h.read("usr/.systemd-sysext/work_dir"); got != work+"\n" {
+					t.Errorf("after a refresh, the marker's work folder is %q", got)
+				}
+				if _, err := os.Stat(h.path(work)); err != nil {
+					t.Error(err)
+				}
+				h.check(os.Chmod(h.path("usr/bin/tool"), 0o700)) // copies it up
+				h.check(os.Remove(h.path("var/lib/extensions.mutable/usr/bin/tool")))
+				h.check(os.Remove(h.path("var/lib/extensions.mutable/usr/bin")))
+			}
 			h.unmerge()
 			if c.after == nil {
 				c.after = c.merged
