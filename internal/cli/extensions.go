@@ -11,6 +11,7 @@ import (
 
 	"inlay/internal/extension"
 	"inlay/internal/hint"
+	"inlay/internal/layer"
 	"inlay/internal/node"
 	"inlay/internal/store"
 )
@@ -95,6 +96,9 @@ func nodeError(k extension.Kind, err error) error {
 	}
 	if _, ok := errors.AsType[*store.BusyError](err); ok {
 		return &exitError{hint.Default(err, "try again later, or pass --wait 1m"), exitBusy}
+	}
+	if _, ok := errors.AsType[*layer.RefusedError](err); ok || errors.Is(err, layer.ErrBusy) || errors.Is(err, layer.ErrDiffers) {
+		return layerError(k, err)
 	}
 	if node.NotFound(err) {
 		return notFound(hint.Default(err, fmt.Sprintf("inlay %s list shows what is there", k.Name)))

@@ -244,6 +244,40 @@ absent
 /var/lib/kairos/extensions/passive/k3sv1.32.1.sysext.raw
 `,
 		},
+		{
+			// Merged by systemd, with flags that its service knows nothing of, and by the
+			// native engine: each understands the other.
+			"both engines", `
+			at=/run/extensions/one/usr; mkdir -p $at/lib/extension-release.d $at/share/witness
+			echo ID=_any >$at/lib/extension-release.d/extension-release.one; echo one >$at/share/witness/k3s
+			inlay sysext refresh --json=short | grep -o '"engine":"[a-z]*"'; show
+			inlay sysext status | grep -o 'merged by: .*'
+			inlay sysext merge 2>&1 | grep -o 'is already merged'
+			inlay sysext refresh 2>/dev/null | grep -v already
+			inlay sysext refresh --mutable ephemeral >/dev/null 2>&1; touch /usr/new; ls /usr/new
+			inlay sysext unmerge; show; ls /usr/new 2>/dev/null || echo gone
+			inlay sysext merge --engine native 2>/dev/null; systemd-sysext --no-legend | grep -o '^/usr one'; show
+			systemctl reload systemd-sysext 2>/dev/null || systemctl restart systemd-sysext; show
+			inlay sysext status | grep -o '^one .*' | tr -s ' '
+			inlay sysext unmerge; show`,
+			`"engine":"systemd"
+one
+merged by: systemd
+is already merged
+/usr: one merged
+/usr/new
+/usr: unmerged
+absent
+gone
+/usr: one merged
+/usr one
+one
+one
+one /run/extensions/one yes unprotected -
+/usr: unmerged
+absent
+`,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
