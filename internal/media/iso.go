@@ -1,0 +1,126 @@
+package media
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"inlay/internal/guid"
+	"inlay/internal/hint"
+)
+
+// VolumeID is the name of the ISO's file system; the installer looks for it.
+const VolumeID = "UKI_ISO_INSTALL"
+
+// typeESP is the partition type of an EFI system partition.
+const typeESP = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
+
+// ISOOptions say what is on a medium.
+type ISOOptions struct {
+	// ESP is the EFI system partition.
+	ESP *os.File
+	// Overlay is a folder whose content lies at the root, or "".
+	Overlay string
+	// Files are put there too.
+	Files []ISOFile
+	// Disk is the identifier of the partition table.
+	Disk guid.GUID
+}
+
+// ISO makes an ISO 9660 file system in out, an empty file that needs no name,
+// with the EFI system partition behind it. It boots from a disc (El Torito) and
+// from a stick (GPT). The same content gives the same bytes.
+func (t Tools) ISO(ctx context.Context, out *os.File, o ISOOptions) error {
+	overlay := o.Overlay
+	if overlay != "" {
+		var err error
+		if overlay, err = filepath.Abs(overlay); err != nil {
+			return err
+		}
+	}
+	entries, err := isoTree(overlay, o.Files)
+	if err != nil {
+		return err
+	}
+	err = t.run(ctx, job{
+		name: xorriso, what: "writing the ISO", files: []*os.File{out, o.ESP},
+		args: t.isoArguments(o), input: strings.NewReader(commands(entries)),
+	})
+	if err != nil {
+		return hint.Default(err, "see that there is room for it in the output folder")
+	}
+	return seeISO(out)
+}
+
+func (t Tools) isoArguments(o ISOOptions) []string {
+	at := t.Epoch.UTC()
+	stamp := fmt.Sprintf("=%d", at.Unix())
+	args := [][]string{
+		{"-no_rc"},
+		{"-report_about", "SORRY"},
+		{"-abort_on", "SORRY"},
+		{"-return_with", "SORRY", "32"},
+		{"-local_charset", "UTF-8"},
+		{"-charset", "UTF-8"},
+		{"-backslash_codes", "in_double_quotes"},
+		{"-disk_pattern", "off"},
+		{"-iso_rr_pattern", "off"},
+		{"-padding", "0"},
+		{"-outdev", "stdio:" + fd(0)},
+		// Without room for further sessions, which would come before the data.
+		{"-as", "mkisofs", "--no-emul-toc", "--"},
+		{"-volid", VolumeID},
+		{"-application_id", "INLAY"},
+		{"-preparer_id", ""},
+		{"-publisher", ""},
+		// What the files are called in this process are links.
+		{"-options_from_file", "-"},
+		{"-chmod", "0555", "/", "--"},
+		{"-chown_r", "0", "/", "--"},
+		{"-chgrp_r", "0", "/", "--"},
+		{"-alter_date_r", "b", stamp, "/", "--"},
+		{"-alter_date_r", "c", stamp, "/", "--"},
+		{"-volume_date", "all_file_dates", stamp},
+		{"-volume_date", "uuid", at.Format("20060102150405") + "00"},
+		{"-append_partition", "2", typeESP, fd(1)},
+		{"-boot_image", "any", "appended_part_as=gpt"},
+		// The first partition begins at the file system, so that a stick's can be
+		// mounted as well as the whole.
+		{"-boot_image", "any", "partition_offset=16"},
+		{"-boot_image", "any", "gpt_disk_guid=" + o.Disk.String()},
+		{"-boot_image", "any", "efi_path=--interval:appended_partition_2:all::"},
+		// El Torito counts to 65535 sectors, and FAT32 takes more. By UEFI 2.10,
+		// 13.3.2.1, a count of 0 or 1 is all up to the end of the disc.
+		{"-boot_image", "any", "load_size=512"},
+		{"-boot_image", "any", "platform_id=0xef"},
+		{"-boot_image", "any", "cat_hidden=on"},
+		{"-commit"},
+		{"-end"},
+	}
+	var flat []string
+	for _, words := range args {
+		flat = append(flat, words...)
+	}
+	return flat
+}
+
+// seeISO makes sure that there is an ISO: xorriso has many ways to end.
+func seeISO(out *os.File) error {
+	var id [5]byte
+	if _, err := out.ReadAt(id[:], 16*2048+1); err != nil || string(id[:]) != "CD001" {
+		return fmt.Errorf("writing the ISO: xorriso has made none")
+	}
+	return nil
+}
+
+// Times returns the time of day that media are made at: epoch, or a fixed one
+// that FAT and ISO 9660 can tell.
+func Times(epoch *time.Time) time.Time {
+	if epoch == nil || epoch.Before(oldest()) {
+		return oldest()
+	}
+	return epoch.UTC()
+}
