@@ -94,17 +94,17 @@ func (all hashes) Write(p []byte) (int, error) {
 }
 
 // Profiles returns the sections that the stub uses in each profile of an image,
-// given those of its file in the order of their headers. An image without
-// .profile has one.
+// given those of its file in the order of their headers, and how they are called.
+// An image without .profile has one profile.
 //
 // What comes before the first .profile belongs to all; a profile's own sections
 // come in place of those. Of two with the same name on the same side, the first
 // counts.
-func Profiles(sections []Section) [][]Section {
-	var parts [][]Section // the base, then each profile
+func Profiles[S any](sections []S, name func(S) string) [][]S {
+	var parts [][]S // the base, then each profile
 	start := 0
 	for i, s := range sections {
-		if s.Name == profile {
+		if name(s) == profile {
 			parts = append(parts, sections[start:i])
 			start = i
 		}
@@ -112,21 +112,22 @@ func Profiles(sections []Section) [][]Section {
 	parts = append(parts, sections[start:])
 	base := parts[0]
 	if len(parts) == 1 {
-		return [][]Section{first(nil, base)}
+		return [][]S{first(name, base)}
 	}
-	profiles := make([][]Section, 0, len(parts)-1)
+	profiles := make([][]S, 0, len(parts)-1)
 	for _, own := range parts[1:] {
-		profiles = append(profiles, first(own, base))
+		profiles = append(profiles, first(name, own, base))
 	}
 	return profiles
 }
 
-// first returns the sections of own, then those of base, without those whose
-// name was there before.
-func first(own, base []Section) []Section {
-	var all []Section
-	for _, s := range slices.Concat(own, base) {
-		if !slices.ContainsFunc(all, func(seen Section) bool { return seen.Name == s.Name }) {
+// first returns sections without those whose name was there before.
+func first[S any](name func(S) string, sections ...[]S) []S {
+	seen := map[string]bool{}
+	var all []S
+	for _, s := range slices.Concat(sections...) {
+		if !seen[name(s)] {
+			seen[name(s)] = true
 			all = append(all, s)
 		}
 	}
