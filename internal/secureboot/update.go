@@ -1,6 +1,7 @@
 package secureboot
 
 import (
+	"crypto"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -40,6 +41,9 @@ func NewUpdate(name string, lists []efi.List, by keys.Pair, o UpdateOptions) (ef
 func newUpdate(name string, lists []efi.List, by keys.Pair, o UpdateOptions) (efi.Update, error) {
 	vendor, err := vendorOf(name)
 	if err != nil {
+		return efi.Update{}, err
+	}
+	if err := checkPair(by); err != nil {
 		return efi.Update{}, err
 	}
 	var u efi.Update
@@ -86,6 +90,10 @@ func verifyUpdate(name string, u efi.Update, appending bool, by []*x509.Certific
 	if err != nil {
 		return nil, err
 	}
+	if signed.Digest != crypto.SHA256 {
+		// UEFI 2.10 knows no other, and older firmware refuses it.
+		return nil, fmt.Errorf("it is signed over %v, and firmware takes SHA-256 only", signed.Digest)
+	}
 	content := u.Content(name, vendor, attributes(appending))
 	var fault error
 	for _, cert := range by {
@@ -100,7 +108,18 @@ func verifyUpdate(name string, u efi.Update, appending bool, by []*x509.Certific
 	if fault != nil {
 		return nil, fault
 	}
-	return nil, fmt.Errorf("serial number %x of %q signed it, which is none of the %d certificates given", signed.Serial, signed.Issuer, len(by))
+	return nil, fmt.Errorf("it names a signer that is none of those asked for: serial number %x of %q", signed.Serial, signed.Issuer)
+}
+
+// checkPair refuses what a set has of a key that is kept elsewhere.
+func checkPair(by keys.Pair) error {
+	switch {
+	case by.Certificate == nil:
+		return errors.New("no certificate is given to sign with")
+	case by.Signer == nil:
+		return fmt.Errorf("the key of %q is not given to sign with", by.Certificate.Subject)
+	}
+	return nil
 }
 
 func attributes(appending bool) uint32 {
