@@ -36,20 +36,29 @@ func Load(keyFile, certFile string) (Pair, error) {
 	if err != nil {
 		return Pair{}, err
 	}
-	signer, mode, err := loadKey(keyFile)
+	signer, warning, err := LoadKey(keyFile)
 	if err != nil {
-		err = hint.Default(err, "name the PEM file of the private key, such as the db.key that inlay keys create makes")
-		return Pair{}, fmt.Errorf("reading private key %q: %w", keyFile, err)
+		return Pair{}, err
 	}
 	if !matches(signer.Public(), cert.PublicKey) {
 		err := fmt.Errorf("private key %q does not belong to certificate %q, whose subject is %q", keyFile, certFile, cert.Subject)
 		return Pair{}, hint.Wrap(err, "give the certificate that was made for this key")
 	}
-	pair := Pair{Certificate: cert, Signer: signer}
-	if mode.IsRegular() && mode.Perm()&0o006 != 0 {
-		pair.Warning = fmt.Sprintf("private key %q is open to every user of this machine: chmod 600 closes it", keyFile)
+	return Pair{Certificate: cert, Signer: signer, Warning: warning}, nil
+}
+
+// LoadKey reads a private key from a PEM file. A file that everybody can read or
+// write is not an error, but the warning says so.
+func LoadKey(keyFile string) (signer crypto.Signer, warning string, err error) {
+	signer, mode, err := loadKey(keyFile)
+	if err != nil {
+		err = hint.Default(err, "name the PEM file of the private key, such as the db.key that inlay keys create makes")
+		return nil, "", fmt.Errorf("reading private key %q: %w", keyFile, err)
 	}
-	return pair, nil
+	if mode.IsRegular() && mode.Perm()&0o006 != 0 {
+		warning = fmt.Sprintf("private key %q is open to every user of this machine: chmod 600 closes it", keyFile)
+	}
+	return signer, warning, nil
 }
 
 // LoadCertificate reads the PEM file of a signer's certificate. The file must
@@ -236,10 +245,13 @@ func readFile(name string) ([]byte, fs.FileMode, error) {
 	return data, info.Mode(), nil
 }
 
-// bare takes the operation and the path off an error whose message will name
+// bare takes the operation and the paths off an error whose message will name
 // the file anyway; what it is stays for errors.Is.
 func bare(err error) error {
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return e.Err
+	}
+	if e, ok := errors.AsType[*os.LinkError](err); ok {
 		return e.Err
 	}
 	return err
