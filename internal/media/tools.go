@@ -121,8 +121,8 @@ func (t Tools) run(ctx context.Context, j job) error {
 		return fmt.Errorf("%s: %w", j.what, source.err)
 	case err != nil:
 		err = fmt.Errorf("%s with %s: %w", j.what, j.name, err)
-		if last := said.last(); last != "" {
-			err = fmt.Errorf("%w: %s", err, last)
+		if text := said.fault(); text != "" {
+			err = fmt.Errorf("%w: %s", err, text)
 		}
 		return err
 	}
@@ -153,22 +153,34 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// last returns the last line that says something, without what could harm a
-// terminal.
-func (t *tail) last() string {
-	found := ""
+// maxLines is how many lines of a program an error quotes.
+const maxLines = 3
+
+// fault returns the end of what the program says, without what could harm a
+// terminal; of xorriso, which says much, what it marks as a fault.
+func (t *tail) fault() string {
+	var all, marked []string
 	for line := range strings.Lines(string(t.text)) {
-		line = strings.TrimSpace(line)
-		// xorriso ends with what it did about the fault, which comes before.
-		if line == "" || strings.HasPrefix(line, "xorriso : NOTE") || strings.HasPrefix(line, "xorriso : aborting") {
+		if line = strings.TrimSpace(line); line == "" {
 			continue
 		}
-		found = line
+		all = append(all, line)
+		for _, mark := range []string{" : SORRY : ", " : FAILURE : ", " : FATAL : "} {
+			if _, text, ok := strings.Cut(line, mark); ok {
+				marked = append(marked, text)
+			}
+		}
 	}
+	if len(marked) > 0 {
+		all = marked
+	} else if len(all) > 1 {
+		all = all[len(all)-1:]
+	}
+	text := strings.Join(all[max(0, len(all)-maxLines):], "; ")
 	return strings.Map(func(c rune) rune {
 		if !unicode.IsPrint(c) {
 			return '?'
 		}
 		return c
-	}, found)
+	}, text)
 }
