@@ -2,6 +2,7 @@ package media
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -127,6 +128,10 @@ func (s *System) Open(name string) (*File, error) {
 // open opens the content of an inode; it may be called from several goroutines.
 func (s *System) open(name string, ino *tree.Inode) (*File, error) {
 	f := &File{Name: name, Inode: ino}
+	if content, ok := s.made[ino]; ok {
+		f.SectionReader = io.NewSectionReader(bytes.NewReader(content), 0, ino.Size)
+		return f, nil
+	}
 	switch {
 	case !ino.Stored && ino.Size > 0:
 		return nil, fmt.Errorf("opening %q: its content was not kept", "/"+name)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"inlay/internal/hint"
+	"inlay/internal/uki"
 )
 
 // Entry is one thing to boot: a unified kernel image of its own, which holds
@@ -19,11 +20,8 @@ type Entry struct {
 	// Role is "install" or, of an entry for an installed system, its profile.
 	Role string
 	// Profiles are further entries inside of the same image.
-	Profiles []Profile
+	Profiles []uki.Profile
 }
-
-// Profile is one more command line of an image.
-type Profile struct{ ID, Title, Cmdline string }
 
 // The roles of entries. RoleInstall is what media boot; its files are called
 // "norole", since whoever installs gives them the names of the other roles.
@@ -110,8 +108,8 @@ func (m *entryMaker) make() ([]Entry, error) {
 	for i, words := range m.Extra {
 		if m.Profiles {
 			for j := range entries {
-				entries[j].Profiles = append(entries[j].Profiles, Profile{
-					ID: fmt.Sprintf("extra%d", i+1), Title: entries[j].Title + " (" + words + ")", Cmdline: join(entries[j].Cmdline, words),
+				entries[j].Profiles = append(entries[j].Profiles, uki.Profile{
+					ID: fmt.Sprintf("extra%d", i+1), Title: profileTitle(words), Cmdline: join(entries[j].Cmdline, words),
 				})
 			}
 			continue
@@ -176,6 +174,16 @@ func join(words ...string) string {
 func fileWords(words string) string {
 	clean := regexp.MustCompile(`[^a-zA-Z0-9.-]+`).ReplaceAllString(words, "_")
 	return strings.ToLower(strings.Trim(clean, "_"))
+}
+
+// profileTitle makes a title of words, without what no title may have.
+func profileTitle(words string) string {
+	return strings.Map(func(c rune) rune {
+		if strings.ContainsRune("\"'`$\\", c) {
+			return -1
+		}
+		return c
+	}, words)
 }
 
 // maxEntryName keeps names, with suffix and the counters that boot loaders add,

@@ -48,6 +48,7 @@ type System struct {
 	folders []*os.Root  // by layer; nil for layers whose content is spooled
 	origins []origin    // of files in folders; Inode.Ref is the index
 	spool   *stage.File // nil until something is kept in it
+	made    map[*tree.Inode][]byte
 }
 
 // origin says which file of a folder holds a file's content.
