@@ -109,6 +109,8 @@ func (f *File) Signature(c Certificate) ([]byte, error) {
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("reading the signature at byte %d: %w", c.Offset, err)
+	case message.Class != asn1.ClassUniversal || message.Tag != asn1.TagSequence || !message.IsCompound:
+		return nil, fmt.Errorf("reading the signature at byte %d: it is no message in DER", c.Offset)
 	case len(rest) >= certificateAlign || len(bytes.Trim(rest, "\x00")) > 0:
 		return nil, fmt.Errorf("reading the signature at byte %d: %d bytes follow it", c.Offset, len(rest))
 	}

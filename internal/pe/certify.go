@@ -1,6 +1,7 @@
 package pe
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -26,7 +27,7 @@ func Certify(w io.WriterAt, f *File, signatures [][]byte) (int64, error) {
 
 func certify(w io.WriterAt, f *File, signatures [][]byte) (int64, error) {
 	if f.layout.directory == 0 {
-		return 0, errNoDirectory
+		return 0, errors.New("its header has no place for a certificate table")
 	}
 	end := f.End()
 	start := align(end, certificateAlign)
@@ -39,7 +40,7 @@ func certify(w io.WriterAt, f *File, signatures [][]byte) (int64, error) {
 		return 0, fmt.Errorf("with them it has %d bytes, more than the format can hold", size)
 	}
 	le := binary.LittleEndian
-	header := append([]byte(nil), f.header...)
+	header := bytes.Clone(f.header)
 	place := header[f.layout.directory:][:8]
 	clear(place)
 	if len(table) > 0 {
@@ -50,7 +51,7 @@ func certify(w io.WriterAt, f *File, signatures [][]byte) (int64, error) {
 
 	var c checksum
 	c.writeHeader(header, f.layout.checksum)
-	if err := c.copy(f.r, int64(len(header)), end); err != nil {
+	if err := stream(&c, f.r, int64(len(header)), end); err != nil {
 		return 0, err
 	}
 	c.Write(tail)

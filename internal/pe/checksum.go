@@ -3,7 +3,6 @@ package pe
 import (
 	"encoding/binary"
 	"fmt"
-	"io"
 )
 
 // Sum computes the checksum that File.Checksum should be: ones' complement
@@ -12,7 +11,7 @@ import (
 func (f *File) Sum() (uint32, error) {
 	var c checksum
 	c.writeHeader(f.header, f.layout.checksum)
-	if err := c.copy(f.r, int64(len(f.header)), f.Size); err != nil {
+	if err := stream(&c, f.r, int64(len(f.header)), f.Size); err != nil {
 		return 0, fmt.Errorf("adding up the checksum of an EFI program: %w", err)
 	}
 	return c.sum(), nil
@@ -54,15 +53,6 @@ func (c *checksum) writeHeader(header []byte, at int64) {
 	c.Write(header[:at])
 	c.Write(make([]byte, 4))
 	c.Write(header[at+4:])
-}
-
-// copy writes the bytes of r from start to end.
-func (c *checksum) copy(r io.ReaderAt, start, end int64) error {
-	n, err := io.Copy(c, io.NewSectionReader(r, start, end-start))
-	if err == nil && n != end-start {
-		err = io.ErrUnexpectedEOF
-	}
-	return err
 }
 
 func (c *checksum) sum() uint32 {

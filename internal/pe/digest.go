@@ -1,10 +1,8 @@
 package pe
 
 import (
-	"errors"
 	"fmt"
 	"hash"
-	"io"
 
 	"inlay/internal/hint"
 )
@@ -30,11 +28,7 @@ func (f *File) Digest(h hash.Hash) error {
 	}
 	h.Write(f.header[at:])
 	start, end := int64(len(f.header)), f.End()
-	n, err := io.Copy(h, io.NewSectionReader(f.r, start, end-start))
-	if err == nil && n != end-start {
-		err = io.ErrUnexpectedEOF
-	}
-	if err != nil {
+	if err := stream(h, f.r, start, end); err != nil {
 		return fmt.Errorf("hashing an EFI program: %w", err)
 	}
 	h.Write(make([]byte, align(end, certificateAlign)-end))
@@ -49,5 +43,3 @@ func (f *File) checkWhole() error {
 	return hint.Wrap(fmt.Errorf("the bytes from %d on are between sections and belong to none", f.layout.gap),
 		"link the program so that its sections follow one another in the file; firmware would not check what is between them")
 }
-
-var errNoDirectory = errors.New("its header has no room for a certificate table")

@@ -8,9 +8,6 @@ import (
 	"slices"
 )
 
-// copyBuffer is what is read and written at a time, in bytes.
-const copyBuffer = 256 << 10
-
 // NewSection is a section to be added to a stub.
 type NewSection struct {
 	// Name has 1 to 8 bytes.
@@ -40,7 +37,7 @@ type ExtendOptions struct {
 // A stub whose headers have no room for the new sections is refused; that is the
 // bound on their number. After an error, w holds rubbish.
 func Extend(w io.WriterAt, stub *File, add []NewSection, o ExtendOptions) (int64, error) {
-	e := extension{stub: stub, header: slices.Clone(stub.header), options: o}
+	e := extension{stub: stub, header: slices.Clone(stub.header), options: o, sections: slices.Clone(stub.Sections)}
 	size, err := e.write(w, add)
 	if err != nil {
 		return 0, fmt.Errorf("adding sections to an EFI program: %w", err)
@@ -53,10 +50,11 @@ type extension struct {
 	stub    *File
 	header  []byte
 	options ExtendOptions
-	parts   []part // content behind the headers, in the order of the file
 
-	end         int64 // of the file so far
-	initialized int64 // what was added to it
+	sections    []Section
+	parts       []part // content behind the headers, in the order of the file
+	end         int64  // of the file so far
+	initialized int64  // what was added to it
 }
 
 // part is content and the room that it takes in the file.

@@ -2,6 +2,7 @@ package pe
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -12,22 +13,11 @@ import (
 	"inlay/internal/hint"
 )
 
-// Places of fields behind the signature of the PE header: in the COFF header,
-// and in the optional one.
-const (
-	coffSections        = 2
-	coffSymbols         = 8
-	coffSymbolCount     = 12
-	coffCharacteristics = 18
-	optionalInitialized = 8
-	optionalImage       = 56
-	optionalHeaders     = 60
-	optionalDLL         = 70
+// localSymbolsStripped is a bit of the COFF header's characteristics.
+const localSymbolsStripped = 0x0008
 
-	// localSymbolsStripped is a bit of the COFF header's characteristics.
-	localSymbolsStripped = 0x0008
-	symbolSize           = 18
-)
+// symbolSize is that of an entry of the COFF symbol table.
+const symbolSize = 18
 
 const stubHint = "use the stub of systemd 254 or newer, as its package installed it"
 
@@ -38,28 +28,24 @@ func (e *extension) plan(add []NewSection) error {
 			return err
 		}
 	}
-	memory := e.memoryEnd()
-	sections := slices.Clone(e.stub.Sections)
 	for _, n := range add {
 		if err := n.check(); err != nil {
 			return err
 		}
 		// Between the sections added now, a name may occur again: each profile
 		// of a unified kernel image has its own.
-		if old := slices.IndexFunc(e.stub.Sections, func(s Section) bool { return s.Name == n.Name }); old >= 0 {
-			if err := e.replace(old, n); err != nil {
-				return err
-			}
-			continue
+		old := slices.IndexFunc(e.stub.Sections, func(s Section) bool { return s.Name == n.Name })
+		var err error
+		if old >= 0 {
+			err = e.replace(old, n)
+		} else {
+			err = e.append(n)
 		}
-		s, err := e.appended(n, memory, len(sections))
 		if err != nil {
 			return err
 		}
-		sections = append(sections, s)
-		memory = int64(s.VirtualAddress) + int64(s.VirtualSize)
 	}
-	return e.finish(len(sections), memory)
+	return e.finish()
 }
 
 // dropTable removes the place of a certificate table.
@@ -129,11 +115,11 @@ func (e *extension) keepSections() error {
 	return nil
 }
 
-// memoryEnd is the first address behind the stub's sections.
+// memoryEnd is the first address behind all sections so far.
 func (e *extension) memoryEnd() int64 {
-	var end int64
-	for _, s := range e.stub.Sections {
-		end = max(end, int64(s.VirtualAddress)+int64(s.VirtualSize))
+	end := int64(len(e.header))
+	for _, s := range e.sections {
+		end = max(end, int64(s.VirtualAddress)+s.loaded())
 	}
 	return end
 }
@@ -161,7 +147,8 @@ func (e *extension) replace(old int, n NewSection) error {
 		return fmt.Errorf("section %q is the stub's own, and there are two to take its place", n.Name)
 	}
 	e.parts[i].data, e.parts[i].size, e.parts[i].replaced = n.Data, n.Size, true
-	binary.LittleEndian.PutUint32(e.entry(old)[8:], uint32(n.Size))
+	e.sections[old].VirtualSize = uint32(n.Size)
+	e.sections[old].put(e.entry(old))
 	return nil
 }
 
@@ -170,20 +157,21 @@ func (e *extension) entry(i int) []byte {
 	return e.header[e.stub.layout.sections+int64(i)*sectionSize:][:sectionSize]
 }
 
-// appended enters n as section number i; memory is where the one before ends.
-func (e *extension) appended(n NewSection, memory int64, i int) (Section, error) {
-	if room := (int64(len(e.header)) - e.stub.layout.sections) / sectionSize; int64(i) >= room || i >= maxSections {
-		return Section{}, hint.Wrap(fmt.Errorf("section %q: the headers of the stub have room for %d sections, of which it takes %d itself",
-			n.Name, min(room, maxSections), len(e.stub.Sections)), "build an image with fewer profiles, or use a stub with larger headers")
+// append puts n behind all other sections.
+func (e *extension) append(n NewSection) error {
+	i := len(e.sections)
+	if room := min((int64(len(e.header))-e.stub.layout.sections)/sectionSize, maxSections); int64(i) >= room {
+		return hint.Wrap(fmt.Errorf("section %q: the headers of the stub have room for %d sections, of which it takes %d itself",
+			n.Name, room, len(e.stub.Sections)), "build an image with fewer profiles, or use a stub with larger headers")
 	}
 	entry := e.entry(i)
 	if len(bytes.Trim(entry, "\x00")) > 0 {
-		return Section{}, hint.Wrap(fmt.Errorf("section %q: its place in the headers of the stub is taken by other bytes", n.Name), stubHint)
+		return hint.Wrap(fmt.Errorf("section %q: its place in the headers of the stub is taken by other bytes", n.Name), stubHint)
 	}
-	address := align(memory, int64(e.stub.SectionAlignment))
+	address := align(e.memoryEnd(), int64(e.stub.SectionAlignment))
 	room := align(n.Size, int64(e.stub.FileAlignment))
 	if end := max(address+n.Size, e.end+room); end > math.MaxUint32 {
-		return Section{}, fmt.Errorf("with section %q the program ends at byte %d, more than the format can hold (4 GiB)", n.Name, end)
+		return fmt.Errorf("with section %q the program ends at byte %d, more than the format can hold (4 GiB)", n.Name, end)
 	}
 	s := Section{
 		Name:            n.Name,
@@ -198,9 +186,10 @@ func (e *extension) appended(n NewSection, memory int64, i int) (Section, error)
 	}
 	s.put(entry)
 	e.parts = append(e.parts, part{section: n.Name, offset: e.end, data: n.Data, size: n.Size, room: room})
+	e.sections = append(e.sections, s)
 	e.end += room
 	e.initialized += n.Size
-	return s, nil
+	return nil
 }
 
 // put writes an entry of the section table.
@@ -215,19 +204,21 @@ func (s Section) put(b []byte) {
 }
 
 // finish brings the counts and sizes of the headers up to date.
-func (e *extension) finish(sections int, memory int64) error {
+func (e *extension) finish() error {
 	le := binary.LittleEndian
-	image := align(memory, int64(e.stub.SectionAlignment))
+	image := align(e.memoryEnd(), int64(e.stub.SectionAlignment))
 	if image > math.MaxUint32 {
 		return errors.New("the program takes more memory than the format can say (4 GiB)")
 	}
 	optional := e.header[e.stub.layout.optional:]
-	le.PutUint16(e.header[e.stub.layout.coff+coffSections:], uint16(sections))
+	le.PutUint16(e.header[e.stub.layout.coff+coffSections:], uint16(len(e.sections)))
 	le.PutUint32(optional[optionalImage:], uint32(image))
-	// A sum that nothing reads; it wraps where ukify would fail.
+	// Nothing reads this sum; past 4 GiB it wraps.
 	le.PutUint32(optional[optionalInitialized:], le.Uint32(optional[optionalInitialized:])+uint32(e.initialized))
 	if e.options.ClearNX {
 		le.PutUint16(optional[optionalDLL:], le.Uint16(optional[optionalDLL:])&^NXCompatible)
 	}
-	return nil
+	// What comes of a strange stub must be a program that can be read again.
+	after := File{Size: e.end, SizeOfImage: uint32(image), Sections: e.sections, header: e.header}
+	return cmp.Or(after.checkFile(), after.checkMemory())
 }

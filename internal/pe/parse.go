@@ -2,13 +2,11 @@ package pe
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"math/bits"
-	"slices"
 )
 
 const (
@@ -16,8 +14,24 @@ const (
 	coffSize    = 4 + 20
 	sectionSize = 40
 
+	// The two kinds of optional header, and how long each is before the data
+	// directories.
 	magic32     = 0x10b
 	magic32Plus = 0x20b
+	fixed32     = 96
+	fixed32Plus = 112
+
+	// Places in the COFF header, behind its four letters, and in the optional one.
+	coffSections        = 2
+	coffSymbols         = 8
+	coffSymbolCount     = 12
+	coffOptionalSize    = 16
+	coffCharacteristics = 18
+	optionalInitialized = 8
+	optionalImage       = 56
+	optionalHeaders     = 60
+	optionalChecksum    = 64
+	optionalDLL         = 70
 
 	// maxHeaders bounds what is kept in memory. Kernels for arm64 have 64 KiB.
 	maxHeaders = 1 << 20
@@ -25,6 +39,8 @@ const (
 	maxSections = 96
 	// maxDirectories is how many the format has.
 	maxDirectories = 16
+	// copyBuffer is what is read and written at a time, in bytes.
+	copyBuffer = 256 << 10
 	// securityDirectory is the number of the certificate table's.
 	securityDirectory = 4
 )
@@ -71,111 +87,93 @@ func (f *File) parse() error {
 	return f.readCertificates()
 }
 
-// readHeaders reads the file up to its first section.
+// readHeaders reads the headers, in one piece: a file that changes while it is
+// read must not show two faces.
 func (f *File) readHeaders() error {
 	if f.Size < dosSize+coffSize {
 		return fmt.Errorf("%d bytes are no program: %w", f.Size, ErrNotProgram)
 	}
-	dos := make([]byte, dosSize)
-	if err := readFull(f.r, dos, 0); err != nil {
+	b := make([]byte, min(f.Size, maxHeaders))
+	if err := readFull(f.r, b, 0); err != nil {
 		return err
 	}
-	if !bytes.HasPrefix(dos, []byte("MZ")) {
+	if !bytes.HasPrefix(b, []byte("MZ")) {
 		return fmt.Errorf("it does not begin with MZ: %w", ErrNotProgram)
 	}
-	at := int64(binary.LittleEndian.Uint32(dos[60:]))
-	if at < dosSize || at > min(f.Size-coffSize, maxHeaders) {
-		return fmt.Errorf("the PE header would be at byte %d: %w", at, ErrNotProgram)
-	}
-	coff := make([]byte, coffSize)
-	if err := readFull(f.r, coff, at); err != nil {
-		return err
-	}
-	if !bytes.HasPrefix(coff, []byte("PE\x00\x00")) {
-		return fmt.Errorf("it has no PE header: %w", ErrNotProgram)
+	le := binary.LittleEndian
+	at := int64(le.Uint32(b[60:]))
+	if at < dosSize || at > int64(len(b))-coffSize || !bytes.HasPrefix(b[at:], []byte("PE\x00\x00")) {
+		return fmt.Errorf("there is no PE header at byte %d: %w", at, ErrNotProgram)
 	}
 	f.layout.coff = at + 4
 	f.layout.optional = at + coffSize
-	return f.readOptional(int64(binary.LittleEndian.Uint16(coff[4+16:])), int(binary.LittleEndian.Uint16(coff[4+2:])))
-}
-
-// readOptional reads the optional header, of size bytes, and all that lies
-// between it and the end of the headers.
-func (f *File) readOptional(size int64, sections int) error {
-	le := binary.LittleEndian
-	at := f.layout.optional
-	// The shorter header of PE32 has 96 bytes, that of PE32+ 112; both have the
-	// size of all headers in the same place.
-	if size < 96 || at+size > f.Size {
-		return fmt.Errorf("an optional header of %d bytes at byte %d of %d", size, at, f.Size)
-	}
-	start := make([]byte, 96)
-	if err := readFull(f.r, start, at); err != nil {
-		return err
-	}
-	fixed := int64(96)
-	switch magic := le.Uint16(start); magic {
-	case magic32:
-	case magic32Plus:
-		fixed = 112
-	default:
-		return fmt.Errorf("an optional header of kind %#x, neither PE32 nor PE32+", magic)
-	}
-	headers := int64(le.Uint32(start[60:]))
+	f.Machine = le.Uint16(b[f.layout.coff:])
+	sections := int64(le.Uint16(b[f.layout.coff+coffSections:]))
+	size := int64(le.Uint16(b[f.layout.coff+coffOptionalSize:]))
+	f.layout.sections = f.layout.optional + size
+	f.layout.endSections = f.layout.sections + sections*sectionSize
 	switch {
 	case sections == 0 || sections > maxSections:
 		return fmt.Errorf("%d sections (1 to %d are accepted)", sections, maxSections)
-	case headers > f.Size || headers > maxHeaders:
-		return fmt.Errorf("headers of %d bytes in a file of %d (at most %d are accepted)", headers, f.Size, maxHeaders)
+	case f.layout.endSections > int64(len(b)):
+		return fmt.Errorf("the section table ends at byte %d of %d", f.layout.endSections, len(b))
 	}
-	f.layout.sections = at + size
-	f.layout.endSections = f.layout.sections + int64(sections)*sectionSize
-	if f.layout.endSections > headers {
-		return fmt.Errorf("the section table ends at byte %d, behind the headers' end at %d", f.layout.endSections, headers)
-	}
-	f.header = make([]byte, headers)
-	if err := readFull(f.r, f.header, 0); err != nil {
+	if err := f.readOptional(b[f.layout.optional:f.layout.sections]); err != nil {
 		return err
 	}
-	// Read again in one piece, lest a file that changes shows two faces.
-	optional := f.header[at:]
-	if !bytes.Equal(optional[:len(start)], start) {
-		return errors.New("the file changed while it was read")
+	switch headers := int64(f.SizeOfHeaders); {
+	case headers > int64(len(b)):
+		return fmt.Errorf("headers of %d bytes in a file of %d (at most %d are accepted)", headers, f.Size, maxHeaders)
+	case f.layout.endSections > headers:
+		return fmt.Errorf("the section table ends at byte %d, behind the headers' end at %d", f.layout.endSections, headers)
+	default:
+		f.header = bytes.Clone(b[:headers])
+		return nil
 	}
-	return f.checkOptional(optional, size, fixed)
 }
 
-// checkOptional takes over the fields of the optional header, the first size
-// bytes of b, whose directories begin at byte fixed.
-func (f *File) checkOptional(b []byte, size, fixed int64) error {
+// readOptional reads b, the optional header.
+func (f *File) readOptional(b []byte) error {
 	le := binary.LittleEndian
-	if size < fixed {
-		return fmt.Errorf("an optional header of %d bytes, which takes at least %d", size, fixed)
+	if len(b) < fixed32 {
+		return fmt.Errorf("an optional header of %d bytes, which takes at least %d", len(b), fixed32)
 	}
-	count := int64(le.Uint32(b[fixed-4:]))
+	fixed := fixed32
+	switch magic := le.Uint16(b); magic {
+	case magic32:
+	case magic32Plus:
+		fixed = fixed32Plus
+	default:
+		return fmt.Errorf("an optional header of kind %#x, neither PE32 nor PE32+", magic)
+	}
+	if len(b) < fixed {
+		return fmt.Errorf("an optional header of %d bytes, which takes at least %d", len(b), fixed)
+	}
+	count := le.Uint32(b[fixed-4:])
 	switch {
 	case count > maxDirectories:
 		return fmt.Errorf("%d data directories (at most %d)", count, maxDirectories)
-	case fixed+8*count != size: // EDK II refuses these, too
-		return fmt.Errorf("an optional header of %d bytes with %d data directories, which take %d", size, count, fixed+8*count)
+	case fixed+8*int(count) != len(b): // EDK II refuses these, too
+		return fmt.Errorf("an optional header of %d bytes with %d data directories, which take %d", len(b), count, fixed+8*int(count))
 	}
-	f.Machine = le.Uint16(f.header[f.layout.coff:])
 	f.SectionAlignment = le.Uint32(b[32:])
 	f.FileAlignment = le.Uint32(b[36:])
-	f.SizeOfImage = le.Uint32(b[56:])
-	f.SizeOfHeaders = le.Uint32(b[60:])
-	f.Checksum = le.Uint32(b[64:])
+	f.SizeOfImage = le.Uint32(b[optionalImage:])
+	f.SizeOfHeaders = le.Uint32(b[optionalHeaders:])
+	f.Checksum = le.Uint32(b[optionalChecksum:])
 	f.Subsystem = le.Uint16(b[68:])
-	f.DLLCharacteristics = le.Uint16(b[70:])
-	f.layout.checksum = f.layout.optional + 64
+	f.DLLCharacteristics = le.Uint16(b[optionalDLL:])
+	f.layout.checksum = f.layout.optional + optionalChecksum
 	if count > securityDirectory {
-		f.layout.directory = f.layout.optional + fixed + 8*securityDirectory
+		f.layout.directory = f.layout.optional + int64(fixed) + 8*securityDirectory
 	}
 	switch {
 	case f.Subsystem < SubsystemApplication || f.Subsystem > SubsystemROM:
 		return fmt.Errorf("it is a program for subsystem %d, not for firmware: %w", f.Subsystem, ErrNotProgram)
 	case bits.OnesCount32(f.SectionAlignment) != 1 || bits.OnesCount32(f.FileAlignment) != 1:
 		return fmt.Errorf("alignments of %d (memory) and %d (file) bytes, which are not powers of two", f.SectionAlignment, f.FileAlignment)
+	case f.SectionAlignment < f.FileAlignment:
+		return fmt.Errorf("an alignment of %d bytes in memory, less than the %d in the file", f.SectionAlignment, f.FileAlignment)
 	}
 	return nil
 }
@@ -201,50 +199,13 @@ func (f *File) readSections() error {
 	return nil
 }
 
-// byOffset returns the sections that have bytes in the file, in its order.
-func (f *File) byOffset() []Section {
-	sorted := slices.DeleteFunc(slices.Clone(f.Sections), func(s Section) bool { return s.RawSize == 0 })
-	slices.SortFunc(sorted, func(a, b Section) int { return cmp.Compare(a.RawOffset, b.RawOffset) })
-	return sorted
-}
-
-// checkFile checks that sections lie behind the headers, apart from each other
-// and inside the file.
-func (f *File) checkFile() error {
-	end, before := int64(len(f.header)), "the headers"
-	for _, s := range f.byOffset() {
-		start := int64(s.RawOffset)
-		switch {
-		case start < end:
-			return fmt.Errorf("section %q begins at byte %d, but %s end at %d", s.Name, start, before, end)
-		case start > end && f.layout.gap == 0:
-			f.layout.gap = end
-		}
-		end, before = start+int64(s.RawSize), fmt.Sprintf("the bytes of section %q", s.Name)
-		if end > f.Size {
-			return fmt.Errorf("section %q ends at byte %d, but the file has %d: it is cut short", s.Name, end, f.Size)
-		}
+// stream writes the bytes of r from start to end to w.
+func stream(w io.Writer, r io.ReaderAt, start, end int64) error {
+	n, err := io.CopyBuffer(w, io.NewSectionReader(r, start, end-start), make([]byte, copyBuffer))
+	if err == nil && n != end-start {
+		err = io.ErrUnexpectedEOF
 	}
-	f.layout.endData = end
-	return nil
-}
-
-// checkMemory checks that sections don't overlap once they are loaded.
-func (f *File) checkMemory() error {
-	sorted := slices.DeleteFunc(slices.Clone(f.Sections), func(s Section) bool { return max(s.VirtualSize, s.RawSize) == 0 })
-	slices.SortStableFunc(sorted, func(a, b Section) int { return cmp.Compare(a.VirtualAddress, b.VirtualAddress) })
-	var end int64
-	for _, s := range sorted {
-		start := int64(s.VirtualAddress)
-		if start < end {
-			return fmt.Errorf("section %q begins at address %#x, where another one still is (to %#x)", s.Name, start, end)
-		}
-		end = start + int64(s.VirtualSize)
-		if end > int64(f.SizeOfImage) {
-			return fmt.Errorf("section %q ends at address %#x, behind the program's end at %#x", s.Name, end, f.SizeOfImage)
-		}
-	}
-	return nil
+	return err
 }
 
 // readFull reads all of b: a file that ends too early is an error.
