@@ -75,7 +75,10 @@ func (e *extension) dropSymbols() error {
 		}
 		end += int64(le.Uint32(strings[:]))
 	}
-	if start < e.stub.layout.endData || align(end, certificateAlign) < e.stub.End() || end > e.stub.End() {
+	if e.stub.layout.table > 0 {
+		end = align(end, certificateAlign)
+	}
+	if start < e.stub.layout.endData || end != e.stub.End() {
 		return hint.Wrap(fmt.Errorf("%d bytes follow the last section of the stub", trailing), stubHint)
 	}
 	clear(coff[coffSymbols:][:8])

@@ -35,6 +35,8 @@ const (
 
 	// maxHeaders bounds what is kept in memory. Kernels for arm64 have 64 KiB.
 	maxHeaders = 1 << 20
+	// maxFileAlignment is the format's.
+	maxFileAlignment = 64 << 10
 	// maxSections is the loader of Windows's bound, which the format names.
 	maxSections = 96
 	// maxDirectories is how many the format has.
@@ -172,6 +174,8 @@ func (f *File) readOptional(b []byte) error {
 		return fmt.Errorf("it is a program for subsystem %d, not for firmware: %w", f.Subsystem, ErrNotProgram)
 	case bits.OnesCount32(f.SectionAlignment) != 1 || bits.OnesCount32(f.FileAlignment) != 1:
 		return fmt.Errorf("alignments of %d (memory) and %d (file) bytes, which are not powers of two", f.SectionAlignment, f.FileAlignment)
+	case f.FileAlignment > maxFileAlignment:
+		return fmt.Errorf("an alignment of %d bytes in the file (at most %d)", f.FileAlignment, maxFileAlignment)
 	case f.SectionAlignment < f.FileAlignment:
 		return fmt.Errorf("an alignment of %d bytes in memory, less than the %d in the file", f.SectionAlignment, f.FileAlignment)
 	}

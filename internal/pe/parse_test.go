@@ -177,6 +177,11 @@ func TestParseRefuses(t *testing.T) {
 		"alignment 0":          {func(p program) program { p.set32(p.optional()+32, 0); return p }, "not powers of two"},
 		"alignment 3":          {func(p program) program { p.set32(p.optional()+36, 3); return p }, "not powers of two"},
 		"alignments swapped":   {func(p program) program { p.set32(p.optional()+36, 0x2000); return p }, "less than the 8192"},
+		"file aligned": {func(p program) program {
+			p.set32(p.optional()+32, 1<<31)
+			p.set32(p.optional()+36, 1<<17)
+			return p
+		}, "131072 bytes in the file"},
 		"aligned to 2 GiB":     {func(p program) program { p.set32(p.optional()+32, 1<<31); return p }, ""},
 		"image too small":      {func(p program) program { p.set32(p.optional()+56, 0x4017); return p }, `section ".idata" ends at 0x4018 in memory`},
 		"name after NUL":       {func(p program) program { copy(p[p.section(0, 0):], "a\x00b\x00"); return p }, "goes on behind a NUL"},
