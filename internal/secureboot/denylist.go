@@ -39,8 +39,9 @@ func denyText(denials []trust.Denial) ([]byte, error) {
 	sorted = slices.CompactFunc(sorted, func(a, b trust.Denial) bool { return a.Root == b.Root })
 	var b strings.Builder
 	b.WriteString("inlay deny list 1\n")
-	for i, d := range sorted {
-		sorted[i].Reason = strings.TrimSpace(d.Reason)
+	for i := range sorted {
+		d := &sorted[i]
+		d.Reason = strings.TrimSpace(d.Reason)
 		b.WriteString(strings.TrimSpace(hex.EncodeToString(d.Root[:])+" "+d.Reason) + "\n")
 	}
 	// A reason may break the list, or become a line of its own.
