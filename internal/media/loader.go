@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
 	"path"
 	"slices"
 	"strings"
@@ -24,20 +22,20 @@ func loaderConf(enroll string) string {
 	return "timeout 5\nconsole-mode max\neditor no\nsecure-boot-enroll " + enroll + "\n"
 }
 
-// LoaderOptions say what goes into the loader's entries.
-type LoaderOptions struct {
-	// Version of the system, for the menu; "" leaves it out.
-	Version string
-	// Base are the words that all command lines begin with. With Cmdline, what an
+// loaderOptions say what goes into the loader's entries.
+type loaderOptions struct {
+	// version of the system, for the menu; "" leaves it out.
+	version string
+	// base are the words that all command lines begin with. With cmdline, what an
 	// entry has beyond them is noted, for people and for Kairos's tools: the loader
 	// ignores it.
-	Base    string
-	Cmdline bool
+	base    string
+	cmdline bool
 }
 
 // entryFiles returns the loader's entries for e (UAPI.1): one, and one for each
 // profile of its image.
-func entryFiles(e Entry, o LoaderOptions) []ESPFile {
+func entryFiles(e Entry, o loaderOptions) []ESPFile {
 	text := func(number int, title, cmdline string) string {
 		// "efi" is known to every systemd-boot and to Kairos's tools, which give
 		// the copies of the image other names; "uki" and "profile" only to the
@@ -46,11 +44,11 @@ func entryFiles(e Entry, o LoaderOptions) []ESPFile {
 		if number > 0 {
 			lines = append(lines, fmt.Sprintf("options @%d", number))
 		}
-		if o.Version != "" {
-			lines = append(lines, "version "+oneLine(o.Version))
+		if o.version != "" {
+			lines = append(lines, "version "+oneLine(o.version))
 		}
-		if o.Cmdline {
-			words := strings.TrimSpace(strings.TrimPrefix(cmdline, o.Base))
+		if o.cmdline {
+			words := strings.TrimSpace(strings.TrimPrefix(cmdline, o.base))
 			if words == installWord {
 				words = ""
 			}
@@ -68,88 +66,46 @@ func entryFiles(e Entry, o LoaderOptions) []ESPFile {
 // oneLine makes one line of a text: a title must not become a second key.
 func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 
-// Loader is a boot loader that was found.
-type Loader struct {
-	Origin string // for people
-	data   io.ReaderAt
-	size   int64
-	closer io.Closer
-}
-
-// Close closes the file that holds it.
-func (l *Loader) Close() error { return l.closer.Close() }
-
 // maxLoader bounds the size of a boot loader, in bytes: systemd-boot has some
 // hundred thousand.
 const maxLoader = 64 << 20
 
-// bootFolders are where systemd-boot lies, in a system and on the build machine;
-// the second is Kairos's.
-func bootFolders() []string { return []string{"usr/lib/systemd/boot/efi", "usr/kairos"} }
+// LoaderSource says where systemd-boot comes from: File if that is not "", else
+// the source, else the build machine, whose root folder Host is, unless only the
+// source will do.
+type LoaderSource struct {
+	File       string
+	Host       string
+	SourceOnly bool
+}
 
-// FindLoader finds systemd-boot for an architecture in systemd's words: in file
-// if that is not "", else in the source, else on the build machine unless only
-// the source will do.
-func (s *System) FindLoader(architecture, file string, sourceOnly bool) (*Loader, error) {
-	l, err := s.findLoader("systemd-boot"+stubWord(architecture)+".efi", file, sourceOnly)
+// loader finds systemd-boot for an architecture in systemd's words.
+func (s *System) loader(architecture string, from LoaderSource) (*Program, error) {
+	name := "systemd-boot" + stubWord(architecture) + ".efi"
+	if from.SourceOnly {
+		for _, name := range []string{name, "linux" + stubWord(architecture) + ".efi.stub"} {
+			in := path.Join(stubFolder, name)
+			if _, ok := s.Find(in); !ok {
+				return nil, hint.Wrap(fmt.Errorf("the source has no %q", "/"+in), "install systemd-boot-efi in the source, or leave --sdboot-in-source out")
+			}
+		}
+	}
+	p, err := s.Program("--boot-loader", from.File, name, from.Host)
 	if err != nil {
 		return nil, err
 	}
-	if err := l.check(architecture); err != nil {
-		return nil, errors.Join(fmt.Errorf("reading the boot loader %q: %w", l.Origin, err), l.Close())
+	if err := checkLoader(p, architecture); err != nil {
+		return nil, errors.Join(fmt.Errorf("reading the boot loader, %s: %w", p.Origin, err), p.Close())
 	}
-	return l, nil
+	return p, nil
 }
 
-func (s *System) findLoader(name, file string, sourceOnly bool) (*Loader, error) {
-	if file != "" {
-		return openLoader(file)
+// checkLoader sees that it is an EFI program for the architecture.
+func checkLoader(p *Program, architecture string) error {
+	if p.Size() > maxLoader {
+		return fmt.Errorf("%d bytes are more than the %d that it may have", p.Size(), maxLoader)
 	}
-	var inside []string
-	for _, folder := range bootFolders() {
-		inside = append(inside, path.Join(folder, name), path.Join(folder, name+".signed"))
-	}
-	if at, ok := s.Find(inside...); ok {
-		f, err := s.Open(at)
-		if err != nil {
-			return nil, err
-		}
-		return &Loader{Origin: "/" + at + " of the source", data: f, size: f.Size(), closer: f}, nil
-	}
-	advice := "install systemd-boot-efi in the source, or name a file with --boot-loader"
-	if sourceOnly {
-		return nil, hint.Wrap(fmt.Errorf("the source has no boot loader %q", "/"+inside[0]), "install systemd-boot-efi there, or leave --sdboot-in-source out")
-	}
-	for _, at := range inside {
-		l, err := openLoader("/" + at)
-		if err == nil || !errors.Is(err, fs.ErrNotExist) {
-			return l, err
-		}
-	}
-	return nil, hint.Wrap(fmt.Errorf("there is no boot loader %q, neither in the source nor on this machine", "/"+inside[0]), advice)
-}
-
-func openLoader(file string) (*Loader, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = hint.Wrap(fmt.Errorf("%q is no regular file", file), "name an EFI program, such as systemd-bootx64.efi")
-	}
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return &Loader{Origin: file, data: f, size: info.Size(), closer: f}, nil
-}
-
-// check sees that it is an EFI program for the architecture.
-func (l *Loader) check(architecture string) error {
-	if l.size > maxLoader {
-		return fmt.Errorf("%d bytes are more than the %d that it may have", l.size, maxLoader)
-	}
-	program, err := pe.Parse(l.data, l.size)
+	program, err := pe.Parse(p, p.Size())
 	if err != nil {
 		return hint.Default(err, "name an EFI program, such as systemd-bootx64.efi")
 	}
@@ -159,16 +115,16 @@ func (l *Loader) check(architecture string) error {
 	return nil
 }
 
-// write puts the boot loader into w, signed by the pair if there is one, and
-// returns its size. A signature of whoever built it goes: this medium's keys
-// say what starts.
-func (l *Loader) write(w io.WriterAt, by *keys.Pair) (int64, error) {
+// writeLoader puts the boot loader into w, signed by the pair if there is one,
+// and returns its size. A signature of whoever built it goes: the keys of the
+// medium say what starts.
+func writeLoader(p *Program, w io.WriterAt, by *keys.Pair) (int64, error) {
 	if by == nil {
-		return io.Copy(io.NewOffsetWriter(w, 0), io.NewSectionReader(l.data, 0, l.size))
+		return io.Copy(io.NewOffsetWriter(w, 0), p.SectionReader)
 	}
-	size, err := secureboot.SignProgram(l.data, l.size, *by, w, secureboot.SignOptions{Replace: true})
+	size, err := secureboot.SignProgram(p, p.Size(), *by, w, secureboot.SignOptions{Replace: true})
 	if err != nil {
-		return 0, fmt.Errorf("signing the boot loader: %w", err)
+		return 0, fmt.Errorf("the boot loader: %w", err)
 	}
 	return size, nil
 }
