@@ -112,6 +112,9 @@ func (s *System) pieces(all []*member) []Folder {
 	return list
 }
 
+// movable says whether an extension could carry the folder, and should.
+func (f Folder) movable() bool { return f.Stays == "" && !f.Rest && f.Size >= minShown }
+
 // maxMovable is how many folders a warning names.
 const maxMovable = 5
 
@@ -120,7 +123,7 @@ const maxMovable = 5
 func (s *System) Movable() []Folder {
 	var list []Folder
 	for _, f := range s.pieces(s.members(packed)) {
-		if f.Stays == "" && !f.Rest && f.Size >= minShown && len(list) < maxMovable {
+		if f.movable() && len(list) < maxMovable {
 			f.members = nil
 			list = append(list, f)
 		}

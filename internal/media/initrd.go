@@ -16,9 +16,12 @@ import (
 	"inlay/internal/tree"
 )
 
+// FromRoot is what InitrdResult.From says of a packed root.
+const FromRoot = "root"
+
 // InitrdResult says what the initrd is.
 type InitrdResult struct {
-	// From is "root" if the whole root file system was packed, else the path of
+	// From is FromRoot if the whole root file system was packed, else the path of
 	// the initrd in the source.
 	From string `json:"from"`
 	Size int64  `json:"size"` // as the image holds it, in bytes
@@ -184,7 +187,7 @@ func (s *System) packRoot(ctx context.Context, dir string) (*initrd, error) {
 		return nil, err
 	}
 	all := s.members(packed)
-	result := InitrdResult{From: "root", Init: init}
+	result := InitrdResult{From: FromRoot, Init: init}
 	lost := &Lost{}
 	for _, m := range all {
 		if !m.last {

@@ -81,14 +81,14 @@ const frameSize = 32 << 20
 // directSize is above what content is not compressed in memory.
 const directSize = 4 * frameSize
 
-// frames cuts members into runs of about frameSize. The kernel takes an archive
-// in several frames, if none of them ends within an entry.
-func frames(all []*member) [][]*member {
+// frames cuts members into runs of about so many bytes of content. The kernel
+// takes an archive in several frames, if none of them ends within an entry.
+func frames(all []*member, most int64) [][]*member {
 	var list [][]*member
 	var size int64
 	begin := 0
 	for i, m := range all {
-		if size > 0 && size+m.size() > frameSize {
+		if size > 0 && size+m.size() > most {
 			list = append(list, all[begin:i])
 			begin, size = i, 0
 		}
@@ -179,7 +179,7 @@ func (c *compressor) member(archive *cpio.Writer, m *member) error {
 	return nil
 }
 
-// job is a frame that is being compressed.
+// frameJob is a frame that is being compressed.
 type frameJob struct {
 	run  []*member
 	last bool
@@ -196,7 +196,7 @@ func (c *compressor) write(ctx context.Context, w io.Writer, all []*member) erro
 	group.Go(func() error {
 		defer close(work)
 		defer close(waiting)
-		list := frames(all)
+		list := frames(all, frameSize)
 		for i, run := range list {
 			j := &frameJob{run: run, last: i == len(list)-1}
 			if contentOf(run) <= directSize {

@@ -9,6 +9,7 @@ import (
 // stays compatible.
 type UKIResult struct {
 	Images []UKIImage `json:"images"`
+	Source Origin     `json:"source"`
 	// System is what the source calls itself.
 	System       string       `json:"system"`
 	Architecture string       `json:"architecture"` // in systemd's words
@@ -29,6 +30,15 @@ type UKIResult struct {
 	// Notes are worth knowing; Warnings are likely mistakes.
 	Notes    []string `json:"notes,omitempty"`
 	Warnings []string `json:"warnings,omitempty"`
+}
+
+// Origin says where a system came from.
+type Origin struct {
+	Reference string `json:"reference"`
+	// Origin says what was used for the reference: which registry, daemon or file.
+	Origin string `json:"origin"`
+	// Digest of the image, if it has one.
+	Digest string `json:"digest,omitempty"`
 }
 
 // UKIImage is one unified kernel image.
