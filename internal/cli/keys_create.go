@@ -14,11 +14,13 @@ import (
 
 // keysOptions are the flags of "inlay keys create".
 type keysOptions struct {
-	set                    secureboot.SetOptions
-	algorithm              string
-	extensionKey, onlyKey  string
-	caCertificate, caKey   string
-	asJSON, withoutVendors bool
+	set                   secureboot.SetOptions
+	algorithm             string
+	extensionKey, onlyKey string
+	caCertificate, caKey  string
+	asJSON                bool
+	// withoutVendors says that nobody needs to be told what will be missing.
+	withoutVendors bool
 }
 
 // keysReport is what "inlay keys create --json" prints.
@@ -95,7 +97,7 @@ func algorithmWords(algorithms []keys.Algorithm) []string {
 
 func runKeysCreate(ctx context.Context, env *Env, o keysOptions) error {
 	if o.set.Days == 0 {
-		return usagef("leave --days out for ten years", "a certificate cannot be valid for 0 days")
+		return usagef("leave the days out, or give 1 or more", "a certificate cannot be valid for 0 days")
 	}
 	if err := o.algorithms(); err != nil {
 		return err
