@@ -50,11 +50,11 @@ func certify(w io.WriterAt, f *File, signatures [][]byte) (int64, error) {
 	tail := append(make([]byte, start-end), table...)
 
 	var c checksum
-	c.writeHeader(header, f.layout.checksum)
+	c.addHeader(header, f.layout.checksum)
 	if err := stream(&c, f.r, int64(len(header)), end); err != nil {
 		return 0, err
 	}
-	c.Write(tail)
+	c.add(tail)
 	le.PutUint32(header[f.layout.checksum:], c.sum())
 	if _, err := w.WriteAt(tail, end); err != nil {
 		return 0, err

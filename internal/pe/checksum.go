@@ -10,7 +10,7 @@ import (
 // zero, plus the size. Firmware ignores it; some tools warn.
 func (f *File) Sum() (uint32, error) {
 	var c checksum
-	c.writeHeader(f.header, f.layout.checksum)
+	c.addHeader(f.header, f.layout.checksum)
 	if err := stream(&c, f.r, int64(len(f.header)), f.Size); err != nil {
 		return 0, fmt.Errorf("adding up the checksum of an EFI program: %w", err)
 	}
@@ -25,34 +25,36 @@ type checksum struct {
 
 // Write never fails.
 func (c *checksum) Write(b []byte) (int, error) {
-	n := len(b)
-	if c.size%2 == 1 && n > 0 {
-		c.add(uint64(b[0]) << 8)
+	c.add(b)
+	return len(b), nil
+}
+
+func (c *checksum) add(b []byte) {
+	if c.size%2 == 1 && len(b) > 0 {
+		c.total += uint64(b[0]) << 8
+		c.size++
 		b = b[1:]
 	}
+	c.size += int64(len(b))
 	// 2^16 is 1 in this arithmetic: words of 32 bits add up to the same, and
 	// 2^32 of them to less than the total can hold.
-	c.size += int64(n)
 	for ; len(b) >= 8; b = b[8:] {
 		w := binary.LittleEndian.Uint64(b)
 		c.total += w>>32 + w&0xffffffff
 	}
 	for ; len(b) >= 2; b = b[2:] {
-		c.add(uint64(binary.LittleEndian.Uint16(b)))
+		c.total += uint64(binary.LittleEndian.Uint16(b))
 	}
 	if len(b) == 1 {
-		c.add(uint64(b[0]))
+		c.total += uint64(b[0])
 	}
-	return n, nil
 }
 
-func (c *checksum) add(n uint64) { c.total += n }
-
-// writeHeader writes header with zeros for the checksum at byte at.
-func (c *checksum) writeHeader(header []byte, at int64) {
-	c.Write(header[:at])
-	c.Write(make([]byte, 4))
-	c.Write(header[at+4:])
+// addHeader adds header with zeros for the checksum at byte at.
+func (c *checksum) addHeader(header []byte, at int64) {
+	c.add(header[:at])
+	c.add(make([]byte, 4))
+	c.add(header[at+4:])
 }
 
 func (c *checksum) sum() uint32 {

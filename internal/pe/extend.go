@@ -72,7 +72,7 @@ func (e *extension) write(w io.WriterAt, add []NewSection) (int64, error) {
 		return 0, err
 	}
 	var c checksum
-	c.writeHeader(e.header, e.stub.layout.checksum)
+	c.addHeader(e.header, e.stub.layout.checksum)
 	out := io.NewOffsetWriter(w, int64(len(e.header)))
 	for _, p := range e.parts {
 		if err := p.write(io.MultiWriter(&c, out)); err != nil {
