@@ -38,7 +38,7 @@ const (
 func Measured(name string) bool { return name != signatures && slices.Contains(order(), name) }
 
 // chunkSize is how much of a section is hashed at a time, by all banks at once.
-const chunkSize = 1 << 20
+const chunkSize = 256 << 10
 
 // Hash reads a section to its end, once for all banks (none: all known).
 func Hash(name string, data io.Reader, banks ...Bank) (Section, error) {

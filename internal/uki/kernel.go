@@ -114,14 +114,14 @@ func releasePacked(packed io.Reader, kind string) (string, error) {
 	case "gzip":
 		unpacked, err := gzip.NewReader(packed)
 		if err != nil {
-			return "", nil //nolint:nilerr // see above
+			return "", nil
 		}
 		found, _ := search(unpacked)
 		return found, nil
 	case "zstd":
 		unpacked, err := zstd.NewReader(packed, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
 		if err != nil {
-			return "", nil //nolint:nilerr // see above
+			return "", nil
 		}
 		defer unpacked.Close()
 		found, _ := search(unpacked)

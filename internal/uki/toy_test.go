@@ -12,6 +12,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -65,7 +66,7 @@ func toy(machine uint16, sections ...toySection) []byte {
 		le.PutUint32(header[20:], uint32(len(b)))
 		le.PutUint32(header[36:], 0x40000040)
 		address += (max(uint32(len(content))+s.zeros, 1) + page - 1) / page * page
-		b = append(b, raw...)
+		b = slices.Concat(b, raw)
 	}
 	le.PutUint32(b[88+56:], address)
 	return b
