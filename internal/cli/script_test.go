@@ -91,6 +91,7 @@ func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 		"jsonkeys":  cmdJSONKeys,
 		"jsonpath":  cmdJSONPath,
 		"lockstore": cmdLockStore,
+		"mkefi":     cmdMakeEFI,
 		"mkimage":   cmdMakeImage,
 		"mktar":     cmdMakeTar,
 		"registry":  cmdRegistry,
