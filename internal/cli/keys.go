@@ -18,6 +18,6 @@ func newKeys(env *Env) *cobra.Command {
 			"inlay keys create acme --output keys"),
 	}
 	group(c)
-	c.AddCommand(newKeysCreate(env), newKeysShow(env), newKeysEnroll(env))
+	c.AddCommand(newKeysCreate(env), newKeysShow(env), newKeysRevoke(env), newKeysEnroll(env))
 	return c
 }

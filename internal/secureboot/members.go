@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto"
+	"crypto/rand"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -78,6 +79,9 @@ func generate(ctx context.Context, algorithms []keys.Algorithm) ([]crypto.Signer
 
 // newOwner draws a random GUID (RFC 9562, version 4).
 func newOwner(random io.Reader) (guid.GUID, error) {
+	if random == nil {
+		random = rand.Reader
+	}
 	var g guid.GUID
 	if _, err := io.ReadFull(random, g[:]); err != nil {
 		return guid.GUID{}, fmt.Errorf("drawing the owner's GUID: %w", err)
