@@ -1,11 +1,18 @@
 package cli_test
 
 import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
+	"github.com/klauspost/compress/zstd"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"inlay/internal/cpio"
+	"inlay/internal/pe"
 	"inlay/test/sample"
 )
 
@@ -37,4 +44,69 @@ func cmdMakeEFI(ts *testscript.TestScript, neg bool, args []string) {
 	file := ts.MkAbs(args[0])
 	ts.Check(os.MkdirAll(filepath.Dir(file), 0o755))
 	ts.Check(os.WriteFile(file, program, 0o644))
+}
+
+// cmdUKICat is "ukicat IMAGE SECTION": it prints a section of an EFI program,
+// without NUL bytes, as the standard output of the script.
+func cmdUKICat(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: ukicat IMAGE SECTION")
+	}
+	content := sectionOf(ts, args[0], args[1])
+	_, err := ts.Stdout().Write(bytes.ReplaceAll(content, []byte{0}, nil))
+	ts.Check(err)
+}
+
+// cmdInitrdList is "initrdls IMAGE [NAME]": it lists the archive that inlay packed
+// into the initrd of an image, a line of mode, owner, links, size, name and target
+// for each, or prints the content of one file. What stands before the archive is
+// somebody else's.
+func cmdInitrdList(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 || len(args) > 2 {
+		ts.Fatalf("usage: initrdls IMAGE [NAME]")
+	}
+	content := sectionOf(ts, args[0], ".initrd")
+	at := bytes.Index(content, []byte{0x28, 0xb5, 0x2f, 0xfd})
+	if at < 0 {
+		ts.Fatalf("the initrd has no part that is compressed by zstd")
+	}
+	unpacked, err := zstd.NewReader(bytes.NewReader(content[at:]))
+	ts.Check(err)
+	defer unpacked.Close()
+	archive := cpio.NewReader(unpacked)
+	for {
+		h, err := archive.Next()
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		ts.Check(err)
+		content, err := io.ReadAll(archive)
+		ts.Check(err)
+		switch {
+		case len(args) == 2 && h.Name == args[1]:
+			_, err = ts.Stdout().Write(content)
+		case len(args) == 1 && h.Mode&cpio.TypeMask == cpio.Symlink:
+			_, err = fmt.Fprintf(ts.Stdout(), "%06o %d:%d %d %d %s -> %s\n", h.Mode, h.UID, h.GID, h.Links, h.Size, h.Name, content)
+		case len(args) == 1:
+			_, err = fmt.Fprintf(ts.Stdout(), "%06o %d:%d %d %d %s\n", h.Mode, h.UID, h.GID, h.Links, h.Size, h.Name)
+		}
+		ts.Check(err)
+	}
+}
+
+func sectionOf(ts *testscript.TestScript, file, name string) []byte {
+	f, err := os.Open(ts.MkAbs(file))
+	ts.Check(err)
+	defer f.Close()
+	info, err := f.Stat()
+	ts.Check(err)
+	program, err := pe.Parse(f, info.Size())
+	ts.Check(err)
+	found := program.Named(name)
+	if len(found) == 0 {
+		ts.Fatalf("%q has no section %q", file, name)
+	}
+	content, err := io.ReadAll(program.Data(found[0]))
+	ts.Check(err)
+	return content
 }

@@ -87,6 +87,7 @@ func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 		"efivars":   cmdEFIVars,
 		"exits":     cmdExits,
 		"imagecat":  cmdImageCat,
+		"initrdls":  cmdInitrdList,
 		"interrupt": cmdInterrupt,
 		"jsonkeys":  cmdJSONKeys,
 		"jsonpath":  cmdJSONPath,
@@ -96,6 +97,7 @@ func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 		"mktar":     cmdMakeTar,
 		"registry":  cmdRegistry,
 		"signedby":  cmdSignedBy,
+		"ukicat":    cmdUKICat,
 		"web":       cmdWeb,
 	}
 }
