@@ -109,7 +109,7 @@ func digestFile(folder fs.FS, name string) ([32]byte, error) {
 	if err != nil {
 		return [32]byte{}, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it was only read
 	info, err := f.Stat()
 	if err != nil {
 		return [32]byte{}, err
