@@ -62,7 +62,7 @@ func (l *Lost) warnings() []string {
 			shortList(l.Capabilities)))
 	}
 	if l.ACLs > 0 {
-		list = append(list, fmt.Sprintf("an initrd holds no access control lists: those of %d files and folders are lost", l.ACLs))
+		list = append(list, fmt.Sprintf("an initrd holds no access control lists: %d of them are lost", l.ACLs))
 	}
 	return list
 }

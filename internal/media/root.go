@@ -101,6 +101,7 @@ func (s *System) read(ctx context.Context, image *source.Image, o SystemOptions)
 		return watchedLayer{l, func(e *tree.Entry) { sink.layer, sink.entry = number, e }}
 	}
 	sink = &keeper{system: s, dir: o.SpoolDir}
+	over := &overlay{}
 	var layers []tree.Layer
 	for _, l := range chosen {
 		var root *os.Root
@@ -118,7 +119,8 @@ func (s *System) read(ctx context.Context, image *source.Image, o SystemOptions)
 			return err
 		}
 		s.folders = append(s.folders, root)
-		layers = append(layers, watch(tree.Dir(root, Wanted), len(layers)))
+		over = &overlay{Layer: tree.Dir(root, Wanted)}
+		layers = append(layers, watch(over, len(layers)))
 	}
 	attributes, err := s.attributes(sink, o)
 	if err != nil {
@@ -131,7 +133,11 @@ func (s *System) read(ctx context.Context, image *source.Image, o SystemOptions)
 	if err := sink.flush(); err != nil {
 		return err
 	}
-	return image.Empty(chosen)
+	if err := image.Empty(chosen); err != nil {
+		return err
+	}
+	sink.layer = len(layers) - 1
+	return over.makeFolders(s, attributes)
 }
 
 func openOverlay(path string) (*os.Root, error) {
