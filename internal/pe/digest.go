@@ -13,8 +13,8 @@ import (
 // and without signatures, since padding up to where a table begins is counted in.
 //
 // Bytes before the end of the last section that belong to no section are an
-// error: firmware leaves them out and signing tools don't, so that there is no
-// digest on which both agree.
+// error: firmware and sbsign leave them out, osslsigncode does not, so that there
+// is no digest on which all agree.
 func (f *File) Digest(h hash.Hash) error {
 	if err := f.checkWhole(); err != nil {
 		return fmt.Errorf("hashing an EFI program: %w", err)

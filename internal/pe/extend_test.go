@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"testing"
 
@@ -149,6 +150,14 @@ func TestExtendDropsSymbols(t *testing.T) {
 	if !bytes.Equal(got, want) {
 		t.Error("a stub with symbols gives other bytes")
 	}
+	// Signed, it has padding between its symbols and the certificate table.
+	signed := &memory{symbols(bytes.Clone(bare), 7, 97, 98, 99)}
+	if _, err := pe.Certify(signed, parse(t, signed.b), [][]byte{sequence(100)}); err != nil {
+		t.Fatal(err)
+	}
+	if got := extend(t, signed.b, add(), pe.ExtendOptions{}); !bytes.Equal(got, want) {
+		t.Error("a signed stub with symbols gives other bytes")
+	}
 }
 
 func TestExtendRefuses(t *testing.T) {
@@ -180,6 +189,7 @@ func TestExtendRefuses(t *testing.T) {
 		"content short":    {tiny(whole), []pe.NewSection{short}, "ends after 3 of 4 bytes"},
 		"content long":     {tiny(whole), []pe.NewSection{long}, "more than 2 bytes"},
 		"over 4 GiB":       {tiny(whole), []pe.NewSection{{Name: ".a", Data: strings.NewReader(""), Size: 1 << 33}}, "more than the format can hold (4 GiB)"},
+		"over 8 EiB":       {tiny(whole), []pe.NewSection{{Name: ".a", Size: math.MaxInt64}}, "more than the format can hold (4 GiB)"},
 		"4 GiB in all":     {tiny(whole), []pe.NewSection{huge}, "more than the format can hold (4 GiB)"},
 		"3 GiB twice":      {tiny(whole), []pe.NewSection{{Name: ".a", Size: 3 << 30}, {Name: ".b", Size: 3 << 30}}, `with section ".b" the program ends at`},
 		"sbat too long":    {tiny(whole), []pe.NewSection{section(".sbat", strings.Repeat("s", 513))}, "which has room for 512"},
