@@ -65,6 +65,9 @@ func (d *Description) Judge(n Neighbours) {
 			return
 		}
 	}
+	if slices.ContainsFunc(n.with(names[0], d).all(), d.Update.signedBy) {
+		d.Update.Standing, d.Update.Reason = StandingBad, "the signature does not match what it is to sign"
+	}
 }
 
 // with returns the neighbours and, if d may be a platform key, what it holds.
@@ -75,6 +78,10 @@ func (n Neighbours) with(name string, d *Description) Neighbours {
 	all := Neighbours{nameKEK: n[nameKEK], nameDB: n[nameDB], namePK: slices.Clone(n[namePK])}
 	all.add(namePK, d)
 	return all
+}
+
+func (n Neighbours) all() []*x509.Certificate {
+	return slices.Concat(n[namePK], n[nameKEK], n[nameDB])
 }
 
 func (u *DescribedUpdate) claim() {
@@ -96,9 +103,8 @@ func (u *DescribedUpdate) judge(name string, n Neighbours) bool {
 	if u.Standing == StandingBad {
 		return false
 	}
-	all := slices.Concat(n[namePK], n[nameKEK], n[nameDB])
 	for _, appends := range []bool{false, true} {
-		signer, err := VerifyUpdate(name, u.update, appends, all...)
+		signer, err := VerifyUpdate(name, u.update, appends, n.all()...)
 		if err != nil {
 			continue
 		}
@@ -108,9 +114,6 @@ func (u *DescribedUpdate) judge(name string, n Neighbours) bool {
 			u.Standing, u.Reason = StandingWrong, fmt.Sprintf("firmware takes %s from %s only", name, asked(name))
 		}
 		return true
-	}
-	if slices.ContainsFunc(all, u.signedBy) {
-		u.Standing, u.Reason = StandingBad, "the signature does not match what it is to sign"
 	}
 	return false
 }

@@ -18,6 +18,8 @@ import (
 	"inlay/internal/trust"
 )
 
+const revokeHint = "name certificates, EFI programs or folders of them, images of extensions, or root hashes"
+
 // RevokedKind is a kind of thing that is revoked.
 type RevokedKind string
 
@@ -48,7 +50,7 @@ func ReadRevocations(names ...string) ([]Revocation, error) {
 	for _, name := range names {
 		found, err := readRevocation(name)
 		if err != nil {
-			return nil, fmt.Errorf("reading %q: %w", name, hint.Default(err, "name certificates, EFI programs or folders of them, images of extensions, or root hashes"))
+			return nil, fmt.Errorf("reading %q: %w", name, hint.Default(err, revokeHint))
 		}
 		all = append(all, found...)
 	}
@@ -118,7 +120,7 @@ func readPrograms(dir string) ([]Revocation, error) {
 func readExtension(name string) ([]Revocation, error) {
 	x, err := content.OpenExtension(name)
 	if err != nil {
-		return nil, err
+		return nil, hint.Wrap(err, revokeHint)
 	}
 	defer x.Close()
 	if x.Image == nil {
