@@ -3,6 +3,7 @@ package media
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -61,7 +62,8 @@ const (
 	minShown   = 1 << 20
 )
 
-// pieces takes a packed root to pieces that do not overlap, the biggest first.
+// pieces takes a packed root to pieces that do not overlap, the biggest first:
+// folders and files that are large, each without the larger ones inside.
 func (s *System) pieces(all []*member) []Folder {
 	sizes := map[string]int64{} // of folders, with all below
 	var total int64
@@ -71,44 +73,85 @@ func (s *System) pieces(all []*member) []Folder {
 			sizes[dir] += m.size()
 		}
 	}
-	enough := max(total/shareShown, minShown)
-	rows := map[string]*Folder{}
+	p := pieces{system: s, enough: max(total/shareShown, minShown), sizes: sizes, rows: map[string]*Folder{}}
 	for _, m := range all {
-		at := m.name
-		if m.node.Kind() != tree.Regular || m.size() < enough {
-			for at = path.Dir(at); at != "." && sizes[at] < enough; {
-				at = path.Dir(at)
-			}
-		}
-		row := rows[at]
-		if row == nil {
-			row = &Folder{Path: "/" + strings.TrimPrefix(at, ".")}
-			row.Stays = s.stays(at)
-			rows[at] = row
-		}
-		row.members = append(row.members, m)
-		row.Size += m.size()
-		if m.node.Kind() == tree.Regular && m.last {
-			row.Files++
+		p.place(m)
+	}
+	p.gather()
+	list := p.list()
+	slices.SortFunc(list, func(a, b Folder) int {
+		return cmp.Or(cmp.Compare(b.Size, a.Size), cmp.Compare(a.Path, b.Path))
+	})
+	return list
+}
+
+// pieces are the rows of such a list, by their path without the leading slash,
+// the root being ".".
+type pieces struct {
+	system *System
+	enough int64 // bytes that make a row
+	sizes  map[string]int64
+	rows   map[string]*Folder
+}
+
+func (p *pieces) row(at string) *Folder {
+	if p.rows[at] == nil {
+		p.rows[at] = &Folder{Path: "/" + strings.TrimPrefix(at, "."), Stays: p.system.stays(at)}
+	}
+	return p.rows[at]
+}
+
+// place counts a file where it belongs.
+func (p *pieces) place(m *member) {
+	at := m.name
+	if m.node.Kind() != tree.Regular || m.size() < p.enough {
+		for at = path.Dir(at); at != "." && p.sizes[at] < p.enough; {
+			at = path.Dir(at)
 		}
 	}
-	for at := range rows {
-		for dir := path.Dir(at); at != "."; dir = path.Dir(dir) {
-			if above := rows[dir]; above != nil {
+	row := p.row(at)
+	row.members = append(row.members, m)
+	row.Size += m.size()
+	if m.node.Kind() == tree.Regular && m.last {
+		row.Files++
+	}
+}
+
+// gather adds what is left of a folder to the one above, if it is little.
+func (p *pieces) gather() {
+	names := map[string]bool{}
+	for at := range p.rows {
+		for ; at != "." && !names[at]; at = path.Dir(at) {
+			names[at] = true
+		}
+	}
+	// Backward, so that folders come after what lies in them.
+	for _, at := range slices.Backward(slices.Sorted(maps.Keys(names))) {
+		row := p.rows[at]
+		if row == nil || row.Size >= p.enough {
+			continue
+		}
+		delete(p.rows, at)
+		above := p.row(path.Dir(at))
+		above.members = append(above.members, row.members...)
+		above.Size += row.Size
+		above.Files += row.Files
+	}
+}
+
+func (p *pieces) list() []Folder {
+	for at := range p.rows {
+		for dir := at; dir != "."; {
+			dir = path.Dir(dir)
+			if above := p.rows[dir]; above != nil {
 				above.Rest = true
-			}
-			if dir == "." {
-				break
 			}
 		}
 	}
 	var list []Folder
-	for _, row := range rows {
+	for _, row := range p.rows {
 		list = append(list, *row)
 	}
-	slices.SortFunc(list, func(a, b Folder) int {
-		return cmp.Or(cmp.Compare(b.Size, a.Size), cmp.Compare(a.Path, b.Path))
-	})
 	return list
 }
 
