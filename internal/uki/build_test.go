@@ -52,7 +52,7 @@ func read(t testing.TB, image *uki.Image, profile int, name string) string {
 func TestBuild(t *testing.T) {
 	t.Parallel()
 	p, o := toyParts()
-	p.Initrd = append(p.Initrd, section([]byte("another")))
+	p.Initrd = append(p.Initrd, section([]byte("another")), section([]byte("four")))
 	o.PCRKey, o.Signer = newKey(t), newPair(t)
 	b, result := build(t, p, o)
 	again, _ := build(t, p, o)
@@ -66,7 +66,7 @@ func TestBuild(t *testing.T) {
 		".uname":   "6.12.0-toy",
 		".splash":  "BM picture",
 		".linux":   string(toyKernel(machineX64, "6.12.0-toy")),
-		".initrd":  "initrd\x00\x00another\x00",
+		".initrd":  "initrd\x00\x00another\x00four",
 		".sbat": sbatFirst + "systemd-stub,1,The systemd Developers,systemd,257\n" +
 			"uki,1,UKI,uki,1,https://uapi-group.org/specifications/specs/unified_kernel_image/\n\x00",
 		".ucode": "(none)",

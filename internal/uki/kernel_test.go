@@ -43,7 +43,7 @@ func zstandard(w io.Writer) (io.WriteCloser, error) { return zstd.NewWriter(w) }
 func TestRelease(t *testing.T) {
 	t.Parallel()
 	const banner = "Linux version 6.12.9-arm64 (builder@host) (gcc) #1 SMP"
-	noise := strings.Repeat("Linux version %s (%s) \x00", 5000)
+	noise := strings.Repeat("Linux version %s (%s) \x00Linux version text (x)", 5000)
 	noPointer := toyKernel(machineX64, "6.12.0")
 	binary.LittleEndian.PutUint16(noPointer[0x20e:], 0)
 	outside := toyKernel(machineX64, "6.12.0")
