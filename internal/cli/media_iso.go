@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"inlay/internal/build"
 	"inlay/internal/fetch"
 	"inlay/internal/hint"
 	"inlay/internal/media"
@@ -198,17 +197,15 @@ func (o *mediaISOOptions) make(ctx context.Context, env *Env, m media.MediumOpti
 	if m.Epoch, err = env.epoch(); err != nil {
 		return nil, usage(err)
 	}
-	bar := env.newProgress(silent)
-	defer bar.end()
 	m.Step = func(s media.Step) {
-		bar.step(build.StepPack)
-		if o.log != nil {
+		switch {
+		case o.log != nil:
 			o.log.print(string(s))
+		case !silent:
+			fmt.Fprintln(env.Stderr, s)
 		}
 	}
-	if o.log != nil {
-		m.UKI.Step = m.Step
-	}
+	m.UKI.Step = m.Step
 	result, err := media.MakeMedium(ctx, system.System, m)
 	if err != nil {
 		return nil, err
