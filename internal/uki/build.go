@@ -2,12 +2,10 @@ package uki
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
 	"inlay/internal/hint"
-	"inlay/internal/osrelease"
 	"inlay/internal/pcr"
 	"inlay/internal/pe"
 	"inlay/internal/secureboot"
@@ -98,7 +96,7 @@ func (b *builder) open() error {
 // collect makes the list of sections, in the order of ukify.
 func (b *builder) collect() error {
 	p := &b.parts
-	if err := b.check(); err != nil {
+	if err := p.check(); err != nil {
 		return err
 	}
 	b.add(textPart(sectionOSRel, p.OSRelease))
@@ -191,31 +189,6 @@ func (b *builder) addProfile(p Profile) error {
 		return err
 	}
 	b.add(textPart(sectionProfile, description))
-	return nil
-}
-
-// check looks at the parts that are no programs.
-func (b *builder) check() error {
-	p := &b.parts
-	if err := checkCmdline(p.Cmdline); err != nil {
-		return err
-	}
-	release, err := osrelease.Parse(p.OSRelease)
-	switch {
-	case err != nil:
-		return fmt.Errorf("reading os-release: %w", err)
-	case len(release.Fields()) == 0:
-		return hint.Wrap(errors.New("os-release is empty: a boot menu would not show the image"), "give the system's etc/os-release")
-	case p.Profile.Cmdline != "":
-		return errors.New("the first profile's command line is that of the image")
-	case p.Splash != nil && (len(p.Splash) < 2 || string(p.Splash[:2]) != "BM"):
-		return hint.Wrap(errors.New("the splash is not a bitmap"), "give a BMP file")
-	}
-	for i, file := range p.Initrd {
-		if file.Size() == 0 {
-			return fmt.Errorf("initrd %d is empty", i+1)
-		}
-	}
 	return nil
 }
 

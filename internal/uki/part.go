@@ -81,6 +81,30 @@ func cancellable(ctx context.Context, r io.Reader) io.Reader {
 	})
 }
 
+// check looks at the parts that are no programs.
+func (p *Parts) check() error {
+	if err := checkCmdline(p.Cmdline); err != nil {
+		return err
+	}
+	release, err := osrelease.Parse(p.OSRelease)
+	switch {
+	case err != nil:
+		return fmt.Errorf("reading os-release: %w", err)
+	case len(release.Fields()) == 0:
+		return hint.Wrap(errors.New("os-release is empty: a boot menu would not show the image"), "give the system's etc/os-release")
+	case p.Profile.Cmdline != "":
+		return errors.New("the first profile's command line is that of the image")
+	case p.Splash != nil && (len(p.Splash) < 2 || string(p.Splash[:2]) != "BM"):
+		return hint.Wrap(errors.New("the splash is not a bitmap"), "give a BMP file")
+	}
+	for i, file := range p.Initrd {
+		if file.Size() == 0 {
+			return fmt.Errorf("initrd %d is empty", i+1)
+		}
+	}
+	return nil
+}
+
 // checkCmdline refuses what would not reach the kernel as it is written: the stub
 // makes blanks of control characters.
 func checkCmdline(words string) error {
