@@ -116,8 +116,8 @@ func runKeysEnroll(ctx context.Context, env *Env, o keysEnrollOptions, dir strin
 		report.Written = append(report.Written, writeReport(w))
 	}
 	// It is for information only: all has been written.
-	if state, err := secureboot.DescribeFirmware(root); err == nil {
-		report.SetupMode = state.SetupMode
+	if setup, err := secureboot.SetupMode(root); err == nil {
+		report.SetupMode = setup
 	}
 	if o.asJSON {
 		return env.printJSON(report)

@@ -44,7 +44,7 @@ func Enroll(ctx context.Context, root *os.Root, set *Set, o EnrollOptions) ([]Wr
 }
 
 func enroll(ctx context.Context, root *os.Root, set *Set, o EnrollOptions) ([]Written, error) {
-	setup, err := readFlag(root, "SetupMode")
+	setup, err := SetupMode(root)
 	switch {
 	case err != nil:
 		return nil, err
@@ -92,7 +92,7 @@ func appendRevocations(ctx context.Context, root *os.Root, auth []byte, o Enroll
 	if err != nil {
 		return nil, err
 	}
-	setup, err := readFlag(root, "SetupMode")
+	setup, err := SetupMode(root)
 	if err != nil {
 		return nil, err
 	}

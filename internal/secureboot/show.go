@@ -100,7 +100,7 @@ func DescribeFirmware(root *os.Root) (*FirmwareState, error) {
 	if state.SecureBoot, err = readFlag(root, "SecureBoot"); err != nil {
 		return nil, err
 	}
-	if state.SetupMode, err = readFlag(root, "SetupMode"); err != nil {
+	if state.SetupMode, err = SetupMode(root); err != nil {
 		return nil, err
 	}
 	for _, name := range []string{namePK, nameKEK, nameDB, nameDBX} {
@@ -121,3 +121,7 @@ func DescribeFirmware(root *os.Root) (*FirmwareState, error) {
 	}
 	return state, nil
 }
+
+// SetupMode says whether firmware, whose variables lie in root, takes a platform
+// key from anybody; nil if it does not say.
+func SetupMode(root *os.Root) (*bool, error) { return readFlag(root, "SetupMode") }
