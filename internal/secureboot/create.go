@@ -122,7 +122,11 @@ func createSet(ctx context.Context, o SetOptions) (*SetResult, error) {
 	if err := keys.CheckAbsent(o.Dir, o.names(), o.Force); err != nil {
 		return nil, err
 	}
-	others, err := readOthers(o.Custom, o.Microsoft)
+	owner, err := newOwner(o.Rand)
+	if err != nil {
+		return nil, err
+	}
+	others, err := readOthers(o.Custom, o.Microsoft, owner)
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +148,7 @@ func createSet(ctx context.Context, o SetOptions) (*SetResult, error) {
 			return nil, err
 		}
 	}
-	r := &SetResult{Warnings: o.warnings()}
+	r := &SetResult{Owner: owner, Warnings: o.warnings()}
 	files, err := r.platformFiles(o, pairs, others)
 	if err != nil {
 		return nil, err
@@ -183,10 +187,6 @@ func rank(f keys.File) int {
 func (r *SetResult) platformFiles(o SetOptions, pairs map[string]keys.Pair, others map[string][]efi.List) ([]keys.File, error) {
 	if o.ExtensionOnly {
 		return nil, nil
-	}
-	var err error
-	if r.Owner, err = newOwner(o.Rand); err != nil {
-		return nil, err
 	}
 	var files []keys.File
 	when := after(o.Clock(), o.Dir)

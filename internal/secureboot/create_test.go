@@ -3,12 +3,15 @@ package secureboot_test
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
 	"io"
 	"io/fs"
+	"math/big"
 	"os"
 	"path/filepath"
 	"slices"
@@ -43,13 +46,13 @@ func newSet(t *testing.T, edit func(*secureboot.SetOptions)) (string, *secureboo
 var madeSets = [2]func() (map[string][]byte, error){sync.OnceValues(makeSet), sync.OnceValues(makeSet)}
 
 func makeSet() (map[string][]byte, error) {
-	dir, err := os.MkdirTemp("", "set") //nolint:usetesting // it outlives the test that needs it first
+	dir, err := os.MkdirTemp("", "set")
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
 	o := secureboot.SetOptions{Name: "acme", Dir: dir, ExtensionKey: keys.P384, Clock: when}
-	r, err := secureboot.CreateSet(context.Background(), o) //nolint:usetesting // as above
+	r, err := secureboot.CreateSet(context.Background(), o)
 	if err != nil {
 		return nil, err
 	}
@@ -196,7 +199,8 @@ func TestCreateSetRefuses(t *testing.T) {
 		"days":           {secureboot.SetOptions{Name: "n", Dir: "d", Days: -1}, "-1 days", ""},
 		"ext with lists": {secureboot.SetOptions{Name: "n", Dir: "d", ExtensionOnly: true, Custom: "c"}, "no signature list", ""},
 		"no custom":      {secureboot.SetOptions{Name: "n", Dir: "d", Custom: "/nonexistent"}, "reading custom cert file /nonexistent/KEK: no such file", "files called KEK and db"},
-		"no randomness":  {secureboot.SetOptions{Name: "n", Dir: "d", Rand: strings.NewReader("short")}, "serial number", ""},
+		"no randomness":  {secureboot.SetOptions{Name: "n", Dir: "d", Rand: strings.NewReader("short")}, "owner's GUID", ""},
+		"little of it":   {secureboot.SetOptions{Name: "n", Dir: "d", Rand: strings.NewReader("sixteen bytes do")}, "serial number", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -262,7 +266,8 @@ var _ io.Reader = reader(nil)
 // they are; what is there twice goes in once.
 func TestCreateSetWithOthers(t *testing.T) {
 	t.Parallel()
-	vendor := certify(t, "vendor", makePair(t, "unused").Signer)
+	vendor := makePair(t, "vendor")
+	microsoftCA := authorityOf(t, "Microsoft Corporation")
 	stranger, err := guid.Parse("11111111-2222-3333-4444-555555555555")
 	if err != nil {
 		t.Fatal(err)
@@ -276,11 +281,12 @@ func TestCreateSetWithOthers(t *testing.T) {
 	write(t, nil, custom, "KEK")
 	write(t, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: vendor.Certificate.Raw}), microsoft, "DB", "again.crt")
 	write(t, vendor.Certificate.Raw, microsoft, "kek", "vendor.CER")
+	write(t, microsoftCA, microsoft, "kek", "ms.der")
 
 	dir, r := newSet(t, func(o *secureboot.SetOptions) { o.Custom, o.Microsoft = custom, microsoft })
 	want := []secureboot.ListCount{
 		{Variable: "PK", Certificates: 1},
-		{Variable: "KEK", Certificates: 2, Others: 1},
+		{Variable: "KEK", Certificates: 3, Others: 2},
 		{Variable: "db", Certificates: 2, Hashes: 2, Others: 3},
 	}
 	if diff := cmp.Diff(want, r.Lists); diff != "" {
@@ -293,12 +299,33 @@ func TestCreateSetWithOthers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := lists[1].Entries[0].Owner.String(); got != "77fa9abd-0359-4d32-bd60-28f4e78f784b" {
-		t.Errorf("owner %s is not Microsoft", got)
+	for _, l := range lists {
+		want := r.Owner.String()
+		if bytes.Equal(l.Entries[0].Data, microsoftCA) {
+			want = "77fa9abd-0359-4d32-bd60-28f4e78f784b"
+		}
+		if got := l.Entries[0].Owner.String(); got != want {
+			t.Errorf("owner %s, want %s", got, want)
+		}
 	}
 	if len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], "CN=vendor") {
 		t.Errorf("warnings %q: want one about the authority", r.Warnings)
 	}
+}
+
+// authorityOf returns a CA of an organization, in DER.
+func authorityOf(t *testing.T, organization string) []byte {
+	t.Helper()
+	key := makePair(t, "key").Signer
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{Organization: []string{organization}},
+		NotAfter: when(), IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
 }
 
 func write(t *testing.T, data []byte, parts ...string) {

@@ -55,7 +55,7 @@ func unlock(root *os.Root, name string) (restore func() error, err error) {
 	defer f.Close()
 	flags, err := unix.IoctlGetInt(int(f.Fd()), unix.FS_IOC_GETFLAGS)
 	if err != nil || flags&immutable == 0 {
-		return none, nil //nolint:nilerr // a file system without flags has no immutable files
+		return none, nil // a file system without flags has no immutable files
 	}
 	if err := unix.IoctlSetPointerInt(int(f.Fd()), unix.FS_IOC_SETFLAGS, flags&^immutable); err != nil {
 		return nil, err

@@ -103,11 +103,11 @@ func appendRevocations(ctx context.Context, root *os.Root, auth []byte, o Enroll
 			if err != nil {
 				return nil, hint.Default(err, "is efivarfs mounted, and does the machine know Secure Boot?")
 			}
-			lists, err := efi.ParseLists(v.Data)
+			trusted, err := efi.ParseLists(v.Data)
 			if err != nil {
 				return nil, fmt.Errorf("reading the firmware's %s: %w", name, err)
 			}
-			by = append(by, certificates(lists)...)
+			by = append(by, certificates(trusted)...)
 		}
 		if _, err := VerifyUpdate(nameDBX, u, true, by...); err != nil {
 			return nil, hint.Wrap(err, "have it signed by a key that is in this firmware's KEK: inlay keys revoke -k DIR")

@@ -2,7 +2,6 @@ package secureboot
 
 import (
 	"bytes"
-	"crypto/ecdsa"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -25,8 +24,8 @@ const microsoftOwner = "77fa9abd-0359-4d32-bd60-28f4e78f784b"
 const maxOthers = 256
 
 // readOthers returns the lists that others' certificates and hashes make for KEK
-// and db.
-func readOthers(custom, microsoft string) (map[string][]efi.List, error) {
+// and db. The owner is that of certificates that come without one.
+func readOthers(custom, microsoft string, owner guid.GUID) (map[string][]efi.List, error) {
 	all := make(map[string][]efi.List)
 	if custom != "" {
 		for _, name := range []string{nameKEK, nameDB} {
@@ -39,7 +38,7 @@ func readOthers(custom, microsoft string) (map[string][]efi.List, error) {
 		}
 	}
 	if microsoft != "" {
-		lists, err := readFolder(microsoft)
+		lists, err := readFolder(microsoft, owner)
 		if err != nil {
 			return nil, fmt.Errorf("reading certificates in %q: %w", microsoft, err)
 		}
@@ -64,7 +63,7 @@ func readExported(name string) ([]efi.List, error) {
 // readFolder reads a folder that has a folder called db, one called KEK, or both,
 // in letters of either size. Their files are certificates (.der, .crt, .cer or
 // .pem, in DER or PEM) and signature lists (.esl); other files are passed over.
-func readFolder(dir string) (map[string][]efi.List, error) {
+func readFolder(dir string, owner guid.GUID) (map[string][]efi.List, error) {
 	const layout = "it has a folder db and a folder KEK, and in these files whose names end in .der, .crt, .cer, .pem or .esl"
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -72,7 +71,7 @@ func readFolder(dir string) (map[string][]efi.List, error) {
 	}
 	all := make(map[string][]efi.List)
 	for _, entry := range entries {
-		name := ""
+		var name string
 		switch strings.ToLower(entry.Name()) {
 		case "db":
 			name = nameDB
@@ -81,7 +80,7 @@ func readFolder(dir string) (map[string][]efi.List, error) {
 		default:
 			continue
 		}
-		lists, err := readCertificates(filepath.Join(dir, entry.Name()))
+		lists, err := readCertificates(filepath.Join(dir, entry.Name()), owner)
 		if err != nil {
 			return nil, hint.Default(err, layout)
 		}
@@ -94,7 +93,7 @@ func readFolder(dir string) (map[string][]efi.List, error) {
 }
 
 // readCertificates reads the files of one folder, in the order of their names.
-func readCertificates(dir string) ([]efi.List, error) {
+func readCertificates(dir string, owner guid.GUID) ([]efi.List, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, bare(err)
@@ -104,7 +103,7 @@ func readCertificates(dir string) ([]efi.List, error) {
 	}
 	var all []efi.List
 	for _, entry := range entries {
-		read := readCertificateFile
+		read := func(name string) ([]efi.List, error) { return readCertificateFile(name, owner) }
 		switch strings.ToLower(filepath.Ext(entry.Name())) {
 		case ".esl":
 			read = readExported
@@ -121,7 +120,7 @@ func readCertificates(dir string) ([]efi.List, error) {
 	return all, nil
 }
 
-func readCertificateFile(name string) ([]efi.List, error) {
+func readCertificateFile(name string, owner guid.GUID) ([]efi.List, error) {
 	data, err := readFile(name)
 	if err != nil {
 		return nil, err
@@ -130,13 +129,17 @@ func readCertificateFile(name string) ([]efi.List, error) {
 	if err != nil {
 		return nil, err
 	}
-	owner, err := guid.Parse(microsoftOwner)
+	microsoft, err := guid.Parse(microsoftOwner)
 	if err != nil {
 		return nil, err
 	}
 	l := efi.List{Type: efi.X509()}
 	for _, c := range certs {
-		l.Entries = append(l.Entries, efi.Entry{Owner: owner, Data: c.Raw})
+		e := efi.Entry{Owner: owner, Data: c.Raw}
+		if isMicrosoft(c) {
+			e.Owner = microsoft
+		}
+		l.Entries = append(l.Entries, e)
 	}
 	return []efi.List{l}, nil
 }
@@ -170,6 +173,11 @@ func parseCertificates(data []byte) ([]*x509.Certificate, error) {
 	return certs, nil
 }
 
+// isMicrosoft says whether a certificate says that it is Microsoft's.
+func isMicrosoft(c *x509.Certificate) bool {
+	return slices.Contains(c.Subject.Organization, "Microsoft Corporation")
+}
+
 // unique drops entries that came before.
 func unique(lists []efi.List) []efi.List {
 	seen := make(map[string]bool)
@@ -187,64 +195,6 @@ func unique(lists []efi.List) []efi.List {
 			l.Entries = entries
 			all = append(all, l)
 		}
-	}
-	return all
-}
-
-// countLists counts the entries of a variable whose first is the set's own.
-func countLists(name string, lists []efi.List) ListCount {
-	c := ListCount{Variable: name, Others: -1}
-	for _, l := range lists {
-		c.Others += len(l.Entries)
-		if l.Type == efi.X509() {
-			c.Certificates += len(l.Entries)
-		} else {
-			c.Hashes += len(l.Entries)
-		}
-	}
-	return c
-}
-
-// remark warns of what others' certificates bring, and says what without them
-// will not work.
-func (r *SetResult) remark(others map[string][]efi.List) {
-	var authorities []string
-	microsoft := false
-	for _, c := range certificates(others[nameDB]) {
-		if c.IsCA {
-			authorities = append(authorities, fmt.Sprintf("%q", c.Subject))
-		}
-		microsoft = microsoft || slices.Contains(c.Subject.Organization, "Microsoft Corporation")
-	}
-	if len(authorities) > 0 {
-		r.Warnings = append(r.Warnings, "firmware will start every program signed by anybody to whom these authorities in db issue a certificate: "+strings.Join(authorities, ", "))
-	}
-	for _, name := range []string{nameKEK, nameDB} {
-		for _, l := range others[name] {
-			if l.Type != efi.X509() {
-				continue
-			}
-			if unread := len(l.Entries) - len(certificates([]efi.List{l})); unread > 0 {
-				r.Warnings = append(r.Warnings, fmt.Sprintf("%d entries for %s are no certificates that can be read here; firmware gets them as they are", unread, name))
-			}
-		}
-	}
-	if !microsoft {
-		r.Notes = append(r.Notes, "no Microsoft certificate is in db: what Microsoft signed will not load, such as the option ROMs of many graphics, network and storage cards. --microsoft-certs DIR adds certificates that you have downloaded")
-	}
-}
-
-// warnings are about the issuer.
-func (o *SetOptions) warnings() []string {
-	if o.CA == nil {
-		return nil
-	}
-	var all []string
-	if o.CA.Warning != "" {
-		all = append(all, o.CA.Warning)
-	}
-	if _, ok := o.CA.Certificate.PublicKey.(*ecdsa.PublicKey); ok && !o.ExtensionOnly {
-		all = append(all, "the authority's key is ECDSA: firmware that knows RSA alone may not read the certificates that it issues")
 	}
 	return all
 }
