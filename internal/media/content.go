@@ -99,17 +99,16 @@ func (k *keeper) flush() error {
 // File is the content of one file of a system, at its start.
 type File struct {
 	*io.SectionReader
-	Name   string      // cleaned, links resolved
-	Inode  *tree.Inode // its attributes
-	closer io.Closer
+	Name  string      // cleaned, links resolved
+	Inode *tree.Inode // its attributes
+	file  *os.File    // nil for what is spooled
 }
 
-// Close closes the file.
-func (f *File) Close() error {
-	if f.closer == nil {
-		return nil
+// Close closes the file. It was only read, so there is nothing to say of it.
+func (f *File) Close() {
+	if f.file != nil {
+		f.file.Close()
 	}
-	return f.closer.Close()
 }
 
 // Open opens the regular file name. Links are followed inside the system. The
@@ -144,7 +143,7 @@ func (s *System) open(name string, ino *tree.Inode) (*File, error) {
 		if err != nil {
 			return nil, fmt.Errorf("reading %q: %w", "/"+name, err)
 		}
-		f.SectionReader, f.closer = io.NewSectionReader(file, 0, ino.Size), file
+		f.SectionReader, f.file = io.NewSectionReader(file, 0, ino.Size), file
 	}
 	return f, nil
 }

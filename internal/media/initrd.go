@@ -242,7 +242,7 @@ func (s *System) sourceInitrd(ctx context.Context, dir string, k *Kernel, certif
 	if err != nil {
 		return nil, err
 	}
-	in := &initrd{[]*io.SectionReader{f.SectionReader}, InitrdResult{From: "/" + at, Size: f.Size()}, func() { f.Close() }}
+	in := &initrd{[]*io.SectionReader{f.SectionReader}, InitrdResult{From: "/" + at, Size: f.Size()}, f.Close}
 	if f.Size() == 0 {
 		in.close()
 		return nil, hint.Wrap(fmt.Errorf("the initrd %q is empty", "/"+at), "make it again in the source")

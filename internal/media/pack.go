@@ -196,27 +196,7 @@ func (c *compressor) write(ctx context.Context, w io.Writer, all []*member) erro
 	group.Go(func() error {
 		defer close(work)
 		defer close(waiting)
-		list := frames(all, frameSize)
-		for i, run := range list {
-			j := &frameJob{run: run, last: i == len(list)-1}
-			if contentOf(run) <= directSize {
-				j.done = make(chan struct{})
-			}
-			select {
-			case waiting <- j:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-			if j.done == nil {
-				continue
-			}
-			select {
-			case work <- j:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}
-		return nil
+		return handOut(ctx, all, waiting, work)
 	})
 	for range cores {
 		group.Go(func() error {
@@ -231,24 +211,56 @@ func (c *compressor) write(ctx context.Context, w io.Writer, all []*member) erro
 	}
 	group.Go(func() error {
 		for j := range waiting {
-			if j.done == nil {
-				if err := c.frame(ctx, w, j.run, j.last); err != nil {
-					return err
-				}
-				continue
-			}
-			select {
-			case <-j.done:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-			if _, err := j.out.WriteTo(w); err != nil {
+			if err := c.finish(ctx, w, j); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
 	return group.Wait()
+}
+
+// handOut puts all frames in the row, and those that fit into memory to work.
+func handOut(ctx context.Context, all []*member, waiting, work chan<- *frameJob) error {
+	give := func(to chan<- *frameJob, j *frameJob) error {
+		select {
+		case to <- j:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	list := frames(all, frameSize)
+	for i, run := range list {
+		j := &frameJob{run: run, last: i == len(list)-1}
+		if contentOf(run) <= directSize {
+			j.done = make(chan struct{})
+		}
+		if err := give(waiting, j); err != nil {
+			return err
+		}
+		if j.done == nil {
+			continue
+		}
+		if err := give(work, j); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// finish writes a frame whose turn it is.
+func (c *compressor) finish(ctx context.Context, w io.Writer, j *frameJob) error {
+	if j.done == nil {
+		return c.frame(ctx, w, j.run, j.last)
+	}
+	select {
+	case <-j.done:
+		_, err := j.out.WriteTo(w)
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func contentOf(run []*member) int64 {

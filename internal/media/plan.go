@@ -132,13 +132,13 @@ func (p *planner) kernel() error {
 	if release, err := p.system.Release(); err == nil {
 		p.result.System = release.Name()
 	}
-	k, err := p.system.Kernel(p.options.Kernel, p.options.Architecture)
-	if err != nil && (p.options.Kernel != "" || len(p.system.kernels()) > 0) {
-		return err
-	}
-	if err != nil {
+	if p.options.Kernel == "" && len(p.system.kernels()) == 0 {
 		p.result.Notes = append(p.result.Notes, "the source has no kernel, so none is counted")
 		return nil
+	}
+	k, err := p.system.Kernel(p.options.Kernel, p.options.Architecture)
+	if err != nil {
+		return err
 	}
 	p.result.Kernel = k.Size
 	return nil
@@ -211,11 +211,11 @@ func (p *planner) sample(ctx context.Context) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	real, err := p.measure(ctx, level, runs, 1)
+	initrd, err := p.measure(ctx, level, runs, 1)
 	if err != nil {
 		return 0, err
 	}
-	return float64(real[0]) / float64(quick[0]), nil
+	return float64(initrd[0]) / float64(quick[0]), nil
 }
 
 // run is a frame and the sum that its size counts for.

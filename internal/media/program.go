@@ -22,11 +22,11 @@ type Program struct {
 	*io.SectionReader
 	// Origin says where it was found, for people.
 	Origin string
-	closer io.Closer
+	close  func()
 }
 
 // Close closes the program.
-func (p *Program) Close() error { return p.closer.Close() }
+func (p *Program) Close() { p.close() }
 
 // Program finds an EFI program of systemd's: the file given with flag or, if that
 // is "", name in the source or on the build machine, whose root folder host is.
@@ -40,7 +40,7 @@ func (s *System) Program(flag, given, name, host string) (*Program, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &Program{f.SectionReader, "the source's /" + f.Name, f}, nil
+		return &Program{f.SectionReader, "the source's /" + f.Name, f.Close}, nil
 	}
 	here := filepath.Join(host, in)
 	p, err := openProgram(here, "this machine's "+here)
@@ -63,5 +63,5 @@ func openProgram(name, origin string) (*Program, error) {
 	if !info.Mode().IsRegular() {
 		return nil, errors.Join(hint.Wrap(fmt.Errorf("%q is not a regular file", name), "name the EFI program itself"), f.Close())
 	}
-	return &Program{io.NewSectionReader(f, 0, info.Size()), origin, f}, nil
+	return &Program{io.NewSectionReader(f, 0, info.Size()), origin, func() { f.Close() }}, nil
 }

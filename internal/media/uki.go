@@ -186,12 +186,12 @@ func (m *ukiMaker) collect() (*Kernel, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.closers = append(m.closers, func() { linux.Close() })
+	m.closers = append(m.closers, linux.Close)
 	m.parts = uki.Parts{Linux: linux.SectionReader, OSRelease: release.Text, Uname: kernel.Version}
 	if m.stub, err = m.system.Program("--stub", m.Stub, "linux"+stubWord(kernel.Architecture)+".efi.stub", m.Host); err != nil {
 		return nil, err
 	}
-	m.closers = append(m.closers, func() { m.stub.Close() })
+	m.closers = append(m.closers, m.stub.Close)
 	r.Stub = m.stub.Origin
 	if m.Splash != "" {
 		if m.parts.Splash, err = readSplash(m.Splash); err != nil {
