@@ -97,6 +97,9 @@ func frames(all []*member, most int64) [][]*member {
 	return append(list, all[begin:])
 }
 
+// workers is how many frames are compressed at once: one takes about 100 MiB.
+func workers() int { return min(runtime.GOMAXPROCS(0), 8) }
+
 // level is how much an initrd is compressed: what firmware loads is short of
 // room, not of time.
 const level = zstd.SpeedBestCompression
@@ -190,15 +193,14 @@ type frameJob struct {
 // write compresses all frames, on all cores, and writes them in their order.
 func (c *compressor) write(ctx context.Context, w io.Writer, all []*member) error {
 	group, ctx := errgroup.WithContext(ctx)
-	cores := runtime.GOMAXPROCS(0)
-	waiting := make(chan *frameJob, cores)
+	waiting := make(chan *frameJob, workers())
 	work := make(chan *frameJob)
 	group.Go(func() error {
 		defer close(work)
 		defer close(waiting)
 		return handOut(ctx, all, waiting, work)
 	})
-	for range cores {
+	for range workers() {
 		group.Go(func() error {
 			for j := range work {
 				if err := c.frame(ctx, &j.out, j.run, j.last); err != nil {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -229,7 +228,7 @@ func (p *planner) measure(ctx context.Context, level zstd.EncoderLevel, runs []r
 	c := compressor{system: p.system, level: level}
 	sizes := make([]atomic.Int64, sums)
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(runtime.GOMAXPROCS(0))
+	group.SetLimit(workers())
 	for _, r := range runs {
 		group.Go(func() error {
 			var n counter
