@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"inlay/internal/fetch"
-	"inlay/internal/hint"
 	"inlay/internal/media"
 	"inlay/internal/secureboot"
 	"inlay/internal/verify"
@@ -220,29 +220,24 @@ func (o *mediaISOOptions) enrolled() (*secureboot.Set, error) {
 	if folder == "" {
 		return nil, nil
 	}
-	set, err := secureboot.OpenSet(folder)
-	if err != nil {
-		return nil, err
-	}
-	var has, hasNot string
-	for _, name := range []string{"db", "KEK", "PK"} {
-		if set.HasAuth(name) {
-			has = name
-		} else {
-			hasNot = name
+	var missing []string
+	for _, name := range []string{"db.auth", "KEK.auth", "PK.auth"} {
+		if _, err := os.Stat(filepath.Join(folder, name)); errors.Is(err, fs.ErrNotExist) {
+			missing = append(missing, name)
 		}
 	}
-	switch {
-	case hasNot == "":
-		// What else is to be said of it was said when it was opened to sign.
-		if folder == o.image.keys {
-			set.Warnings = nil
-		}
-		return set, nil
-	case has == "" && o.publicKeys == "":
+	if len(missing) == 3 && o.publicKeys == "" {
 		return nil, nil // a key to sign with, and no more
 	}
-	return nil, usagef("auroraboot genkey and inlay keys create make them", "keys directory does not contain required file: %s.auth", hasNot)
+	if len(missing) > 0 {
+		return nil, usagef("auroraboot genkey and inlay keys create make them", "keys directory does not contain required file: %s", missing[0])
+	}
+	set, err := secureboot.OpenSet(folder)
+	if err == nil && folder == o.image.keys {
+		// What is to be said of it was said when it was opened to sign.
+		set.Warnings = nil
+	}
+	return set, err
 }
 
 // mediumError gives an error about a medium its exit code.
@@ -251,9 +246,6 @@ func mediumError(err error) error {
 		code := verdictCode(e.Verdict)
 		if code == exitDone {
 			code = exitRefused
-		}
-		if e.Verdict.Result == verify.Refused {
-			err = hint.Default(err, "sign it with a key whose certificate is in PK, KEK or db")
 		}
 		return &exitError{err, code}
 	}

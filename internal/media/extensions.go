@@ -40,7 +40,8 @@ type Extension struct {
 	source string
 }
 
-// RefusedError tells that the system on the medium would not use an extension.
+// RefusedError tells that the system on the medium would not use an extension,
+// or that there is none.
 type RefusedError struct {
 	Origin  string
 	Verdict *verify.Verdict
@@ -52,11 +53,26 @@ func (e *RefusedError) Error() string {
 	if r := e.Verdict.Refusal; r != nil {
 		reason = r.Reason
 	}
+	if e.Verdict.Result == verify.Missing {
+		return fmt.Sprintf("reading the extension %q: %s", e.Origin, reason)
+	}
 	return fmt.Sprintf("the system would not use the extension %q: %s", e.Origin, reason)
 }
 
-// Unwrap returns what the verdict rests on, so that its advice is found.
-func (e *RefusedError) Unwrap() error { return e.Verdict.Err }
+// advice is what to do next.
+func (e *RefusedError) advice() string {
+	if r := e.Verdict.Refusal; r != nil {
+		switch {
+		case e.Verdict.Result == verify.Missing:
+			return "check the spelling of the path"
+		case r.Check == verify.CheckSignature || r.Check == verify.CheckPolicy:
+			return "sign it with a key of the set: inlay sign FILE --private-key KEYS/db.key --certificate KEYS/db.pem"
+		case len(r.Hints) > 0:
+			return r.Hints[0]
+		}
+	}
+	return "build it anew: inlay build; inlay verify says what is wrong with it"
+}
 
 // Judge says whether the system on a medium would use an extension: whether it is
 // signed by a certificate that its firmware gets from the same medium, whole, and
@@ -139,6 +155,9 @@ func enrolledCertificates(set *secureboot.Set, name string) ([]*x509.Certificate
 func (j *Judge) Check(ctx context.Context, source, origin string) (*verify.Verdict, error) {
 	o := verify.Options{Anchors: j.Anchors, Host: j.Host, Now: j.Now}
 	subject, err := verify.Open(source)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, refused(origin, verify.Unopened(source, o, err))
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -153,9 +172,14 @@ func (j *Judge) Check(ctx context.Context, source, origin string) (*verify.Verdi
 	case verdict.Result == verify.Unreadable:
 		return nil, fmt.Errorf("reading the extension %q: %w", origin, verdict.Err)
 	case !verdict.Trusted():
-		return nil, &RefusedError{origin, verdict}
+		return nil, refused(origin, verdict)
 	}
 	return verdict, nil
+}
+
+func refused(origin string, verdict *verify.Verdict) error {
+	e := &RefusedError{origin, verdict}
+	return hint.Wrap(e, e.advice())
 }
 
 // collector brings extensions together.

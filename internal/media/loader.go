@@ -1,7 +1,6 @@
 package media
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"path"
@@ -58,7 +57,7 @@ func entryFiles(e Entry, o loaderOptions) []ESPFile {
 	}
 	files := []ESPFile{TextFile("loader/entries/"+e.Name+".conf", text(0, e.Title, e.Cmdline))}
 	for i, p := range e.Profiles {
-		files = append(files, TextFile(fmt.Sprintf("loader/entries/%s-profile%d.conf", e.Name, i+1), text(i+1, p.Title, p.Cmdline)))
+		files = append(files, TextFile(fmt.Sprintf("loader/entries/%s-profile%d.conf", e.Name, i+1), text(i+1, e.Title+" ("+p.Title+")", p.Cmdline)))
 	}
 	return files
 }
@@ -95,7 +94,8 @@ func (s *System) loader(architecture string, from LoaderSource) (*Program, error
 		return nil, err
 	}
 	if err := checkLoader(p, architecture); err != nil {
-		return nil, errors.Join(fmt.Errorf("reading the boot loader, %s: %w", p.Origin, err), p.Close())
+		p.Close()
+		return nil, fmt.Errorf("reading the boot loader, %s: %w", p.Origin, err)
 	}
 	return p, nil
 }

@@ -122,6 +122,7 @@ type medium struct {
 	MediumOptions
 	system  *System
 	result  *MediumResult
+	path    string // of the result
 	closers []func()
 }
 
@@ -168,10 +169,9 @@ func (m *medium) make(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	m.closers = append(m.closers, func() { _ = program.Close() })
+	m.closers = append(m.closers, func() { program.Close() })
 	m.result.Loader = program.Origin
-	base, err := m.system.baseName(kernel.Architecture)
-	if err != nil {
+	if err := m.named(kernel.Architecture); err != nil {
 		return err
 	}
 	files, err := m.configuration()
@@ -199,9 +199,9 @@ func (m *medium) make(ctx context.Context) error {
 		files = append(files, ESPFile{Path: "EFI/kairos/" + im.Entry.Name + ".efi", Data: im.File, Size: im.Size})
 	}
 	if m.Type == OutputContainer {
-		return m.writeContainer(ctx, files, base, kernel.Architecture)
+		return m.writeContainer(ctx, files, kernel.Architecture)
 	}
-	return m.writeISO(ctx, files, base)
+	return m.writeISO(ctx, files)
 }
 
 // configuration is all that is known before the images are made.
@@ -299,7 +299,7 @@ func (m *medium) extensions(ctx context.Context, architecture string) error {
 		err := c.check(ctx, e)
 		if refused, ok := errors.AsType[*RefusedError](err); ok {
 			if !m.AllowUntrusted {
-				return hint.Wrap(err, "sign it with a key of the set, take it out of the overlay, or pass --allow-untrusted to put it on the medium all the same")
+				return hint.Wrap(err, "take it out of the overlay, or pass --allow-untrusted to put it on the medium all the same")
 			}
 			m.warn(refused.Error())
 			e.Verdict = refused.Verdict
@@ -357,18 +357,26 @@ func (m *medium) took(images *Images) {
 	}
 }
 
-// fileName is what the result is called.
-func (m *medium) fileName(base, suffix string) (string, error) {
+// named finds what the result is called.
+func (m *medium) named(architecture string) error {
+	suffix := map[OutputType]string{OutputISO: ".iso", OutputContainer: ".tar"}[m.Type]
+	if suffix == "" {
+		m.path = m.UKI.Output
+		return nil
+	}
 	name := m.Name
 	if name == "" {
-		name = base
+		var err error
+		if name, err = m.system.baseName(architecture); err != nil {
+			return err
+		}
 	}
 	if strings.ContainsAny(name, "/\x00") || strings.HasPrefix(name, ".") {
-		return "", hint.Wrap(fmt.Errorf("the result cannot be called %q", name), "give a plain name with --name; --output-dir names the folder")
+		return hint.Wrap(fmt.Errorf("the result cannot be called %q", name), "give a plain name with --name; --output-dir names the folder")
 	}
-	path := filepath.Join(m.UKI.Output, name+suffix)
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		return "", hint.Wrap(fmt.Errorf("%q is a folder", path), "give another name with --name")
+	m.path = filepath.Join(m.UKI.Output, name+suffix)
+	if info, err := os.Stat(m.path); err == nil && info.IsDir() {
+		return hint.Wrap(fmt.Errorf("%q is a folder", m.path), "give another name with --name")
 	}
-	return path, nil
+	return nil
 }

@@ -18,11 +18,7 @@ import (
 )
 
 // writeISO makes the EFI system partition and the ISO around it.
-func (m *medium) writeISO(ctx context.Context, files []ESPFile, base string) error {
-	name, err := m.fileName(base, ".iso")
-	if err != nil {
-		return err
-	}
+func (m *medium) writeISO(ctx context.Context, files []ESPFile) error {
 	m.step(StepESP)
 	esp, err := m.temporary("esp")
 	if err != nil {
@@ -49,7 +45,7 @@ func (m *medium) writeISO(ctx context.Context, files []ESPFile, base string) err
 		return err
 	}
 	o.Disk = identifier(digest)
-	out, err := stage.Create(name, 0o644)
+	out, err := stage.Create(m.path, 0o644)
 	if err != nil {
 		return err
 	}
@@ -58,31 +54,27 @@ func (m *medium) writeISO(ctx context.Context, files []ESPFile, base string) err
 		return err
 	}
 	m.result.VolumeID, m.result.Disk = VolumeID, o.Disk.String()
-	return m.commit(ctx, out, name)
+	return m.commit(ctx, out)
 }
 
 // writeContainer makes a container image of the files.
-func (m *medium) writeContainer(ctx context.Context, files []ESPFile, base, architecture string) error {
-	name, err := m.fileName(base, ".tar")
-	if err != nil {
-		return err
-	}
+func (m *medium) writeContainer(ctx context.Context, files []ESPFile, architecture string) error {
 	m.step(StepTar)
-	out, err := stage.Create(name, 0o644)
+	out, err := stage.Create(m.path, 0o644)
 	if err != nil {
 		return err
 	}
 	defer out.Discard()
-	m.result.Tag = imageTag(strings.TrimSuffix(filepath.Base(name), ".tar"))
+	m.result.Tag = imageTag(strings.TrimSuffix(filepath.Base(m.path), ".tar"))
 	o := ContainerOptions{Tag: m.result.Tag, Architecture: goName(architecture), Epoch: Times(m.Epoch)}
 	if err := Container(ctx, out, files, o); err != nil {
-		return fmt.Errorf("writing %q: %w", name, err)
+		return fmt.Errorf("writing %q: %w", m.path, err)
 	}
-	return m.commit(ctx, out, name)
+	return m.commit(ctx, out)
 }
 
 // commit gives the result its name.
-func (m *medium) commit(ctx context.Context, out *stage.File, name string) error {
+func (m *medium) commit(ctx context.Context, out *stage.File) error {
 	info, err := out.Stat()
 	if err != nil {
 		return err
@@ -90,7 +82,7 @@ func (m *medium) commit(ctx context.Context, out *stage.File, name string) error
 	if m.result.Size, m.result.Digest, err = digestOf(ctx, io.NewSectionReader(out, 0, info.Size())); err != nil {
 		return err
 	}
-	m.result.Path, m.result.Files = name, []string{name}
+	m.result.Path, m.result.Files = m.path, []string{m.path}
 	return out.Commit()
 }
 
@@ -161,7 +153,7 @@ func (m *medium) writeFiles(ctx context.Context, files []ESPFile) (err error) {
 		}
 	}
 	slices.Sort(m.result.Files)
-	m.result.Path = output
+	m.result.Path = m.path
 	return nil
 }
 
