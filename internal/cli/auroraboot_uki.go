@@ -44,7 +44,7 @@ func newBuildUKI(env *Env) *cobra.Command {
 				return err
 			}
 			o.log = &buildUKILog{env: env, options: &o}
-			o.log.print("Starting auroraboot version " + buildVersion().Version)
+			o.log.say("Starting auroraboot version " + buildVersion().Version)
 			return runMediaISO(c.Context(), env, o)
 		},
 	}
@@ -119,15 +119,15 @@ type buildUKILog struct {
 	options *mediaISOOptions
 }
 
-func (l *buildUKILog) print(text string) {
+func (l *buildUKILog) say(text string) {
 	fmt.Fprintf(l.env.Stderr, "%s INF %s\n", l.env.Now().UTC().Format(time.RFC3339), printable(text))
 }
 
 func (l *buildUKILog) result(r *media.MediumResult) {
 	l.env.warn(r.Warnings)
 	for _, e := range r.Extensions {
-		l.print("Extension " + e.Path + ": " + verdictText(e.Verdict))
+		l.say("Extension " + e.Path + ": " + verdictText(e.Verdict))
 	}
-	l.print(fmt.Sprintf("Done building %s at: %s", l.options.outputType, l.options.output))
-	l.print("output=" + r.Path)
+	l.say(fmt.Sprintf("Done building %s at: %s", l.options.outputType, l.options.output))
+	l.say("output=" + r.Path)
 }

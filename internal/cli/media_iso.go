@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -200,7 +202,7 @@ func (o *mediaISOOptions) make(ctx context.Context, env *Env, m media.MediumOpti
 	m.Step = func(s media.Step) {
 		switch {
 		case o.log != nil:
-			o.log.print(string(s))
+			o.log.say(string(s))
 		case !silent:
 			fmt.Fprintln(env.Stderr, s)
 		}
@@ -282,11 +284,7 @@ func enrolText(r *media.MediumResult) string {
 	if len(r.Keys) == 0 {
 		return "none"
 	}
-	text := ""
-	for _, k := range r.Keys {
-		text += k + ", "
-	}
-	return text + r.Enroll
+	return strings.Join(append(slices.Clone(r.Keys), r.Enroll), ", ")
 }
 
 func verdictText(v *verify.Verdict) string {
