@@ -1,0 +1,149 @@
+package media_test
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"inlay/internal/media"
+	"inlay/test/sample"
+)
+
+// bootable is a small system for an architecture, with a boot loader.
+func bootable(architecture, word string) map[string]string {
+	const boot = "usr/lib/systemd/boot/efi/"
+	return map[string]string{
+		"boot/vmlinuz-6.1": string(sample.Kernel(architecture, "6.1")), "boot/initrd.img-6.1": "initrd", "etc/os-release": "ID=toy\nVERSION_ID=7\n",
+		boot + "linux" + word + ".efi.stub":   string(sample.Stub(architecture)),
+		boot + "systemd-boot" + word + ".efi": string(sample.BootLoader(architecture)),
+	}
+}
+
+// mediumOptions are those of a plain medium.
+func mediumOptions(t testing.TB, kind media.OutputType, out string) media.MediumOptions {
+	t.Helper()
+	return media.MediumOptions{
+		Type: kind, Enroll: "off", Tools: media.Tools{Path: os.Getenv("PATH")},
+		UKI:    media.UKIOptions{Output: out, Host: "/nowhere", Entries: entries(t, media.EntryOptions{})},
+		Loader: media.LoaderSource{Host: "/nowhere"},
+	}
+}
+
+// below lists all that lies below a folder.
+func below(t testing.TB, folder string) []string {
+	t.Helper()
+	var names []string
+	err := filepath.WalkDir(folder, func(path string, _ fs.DirEntry, err error) error {
+		rel, _ := filepath.Rel(folder, path)
+		names = append(names, rel)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names[1:]
+}
+
+func TestMediumOfEachArchitecture(t *testing.T) {
+	t.Parallel()
+	for architecture, c := range map[string]struct{ word, name string }{
+		"x86-64":  {"x64", "BOOTX64.EFI"},
+		"arm64":   {"aa64", "BOOTAA64.EFI"},
+		"riscv64": {"riscv64", "BOOTRISCV64.EFI"},
+	} {
+		t.Run(architecture, func(t *testing.T) {
+			t.Parallel()
+			out := t.TempDir()
+			s := open(t, rootFolder(t, bootable(architecture, c.word)), media.SystemOptions{})
+			r, err := media.MakeMedium(t.Context(), s, mediumOptions(t, media.OutputFiles, out))
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := []string{
+				"EFI", "EFI/BOOT", "EFI/BOOT/" + c.name, "EFI/kairos", "EFI/kairos/norole.efi", "EFI/tools",
+				"loader", "loader/entries", "loader/entries/norole.conf", "loader/loader.conf",
+			}
+			if diff := cmp.Diff(want, below(t, out)); diff != "" {
+				t.Errorf("the folder holds (-want +got)\n%s", diff)
+			}
+			if len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], "no keys are enrolled") {
+				t.Errorf("the warnings are %q", r.Warnings)
+			}
+		})
+	}
+}
+
+// TestMediumInterrupted ends the work at each of its steps: nothing may stay.
+func TestMediumInterrupted(t *testing.T) {
+	t.Parallel()
+	tools(t)
+	s := open(t, rootFolder(t, bootable("x86-64", "x64")), media.SystemOptions{})
+	for kind, steps := range map[media.OutputType][]media.Step{
+		media.OutputISO:       {media.StepInitrd, media.StepBuild, media.StepESP, media.StepISO},
+		media.OutputContainer: {media.StepInitrd, media.StepBuild, media.StepTar},
+		media.OutputFiles:     {media.StepInitrd, media.StepBuild},
+	} {
+		for _, step := range steps {
+			t.Run(string(kind)+", "+string(step), func(t *testing.T) {
+				t.Parallel()
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				out, reached := t.TempDir(), false
+				o := mediumOptions(t, kind, out)
+				o.Step = func(now media.Step) {
+					if now == step {
+						reached = true
+						cancel()
+					}
+				}
+				o.UKI.Step = o.Step
+				_, err := media.MakeMedium(ctx, s, o)
+				if !reached || !errors.Is(err, context.Canceled) {
+					t.Errorf("step reached: %v; the error is %v", reached, err)
+				}
+				if left := below(t, out); len(left) > 0 {
+					t.Errorf("it leaves %q", left)
+				}
+			})
+		}
+	}
+}
+
+// TestMediumInPlace shows that folders which were there stay when it fails, and
+// that those which were not are gone.
+func TestMediumInPlace(t *testing.T) {
+	t.Parallel()
+	root := rootFolder(t, bootable("x86-64", "x64"))
+	if err := os.Remove(filepath.Join(root, "boot/initrd.img-6.1")); err != nil {
+		t.Fatal(err)
+	}
+	out := t.TempDir()
+	write(t, filepath.Join(out, "EFI/BOOT/other"), "mine", 0o644)
+	_, err := media.MakeMedium(t.Context(), open(t, root, media.SystemOptions{}), mediumOptions(t, media.OutputFiles, out))
+	if err == nil || !strings.Contains(err.Error(), "no initrd") {
+		t.Errorf("the error is %v", err)
+	}
+	if left := below(t, out); !slices.Equal(left, []string{"EFI", "EFI/BOOT", "EFI/BOOT/other"}) {
+		t.Errorf("it leaves %q", left)
+	}
+}
+
+// TestMediumToolsMissing is told before any work.
+func TestMediumToolsMissing(t *testing.T) {
+	t.Parallel()
+	s := open(t, rootFolder(t, bootable("x86-64", "x64")), media.SystemOptions{})
+	o := mediumOptions(t, media.OutputISO, t.TempDir())
+	o.Tools.Path = "/nowhere"
+	o.Step = func(media.Step) { t.Error("work was begun") }
+	o.UKI.Step = o.Step
+	if _, err := media.MakeMedium(t.Context(), s, o); err == nil || !strings.Contains(err.Error(), "not installed") {
+		t.Errorf("the error is %v", err)
+	}
+}
