@@ -6,6 +6,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -30,6 +33,10 @@ func TestInstallNeverOverwrites(t *testing.T) {
 		checkError(t, err, fmt.Sprintf("file %q", there), "--force")
 		if !errors.Is(err, fs.ErrExist) {
 			t.Errorf("error %v is not fs.ErrExist", err)
+		}
+		checkError(t, keys.CheckAbsent(dir, []string{"other", there}, false), fmt.Sprintf("file %q", there), "--force")
+		if err := keys.CheckAbsent(dir, []string{there}, true); err != nil {
+			t.Error(err)
 		}
 		if diff := cmp.Diff(map[string]string{there: "precious"}, contents(t, dir)); diff != "" {
 			t.Errorf("folder (-want +got):\n%s", diff)
@@ -72,6 +79,50 @@ func TestInstallFollowsNoLinks(t *testing.T) {
 	data, err := os.ReadFile(victim)
 	if err != nil || string(data) != "precious" {
 		t.Errorf("the link's target holds %q, %v", data, err)
+	}
+}
+
+// Whenever a run is killed, no certificate stands beside another run's key: that is
+// so at every moment that anybody can see.
+func TestInstallNeverMixes(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var done atomic.Bool
+	var writer sync.WaitGroup
+	writer.Go(func() {
+		defer done.Store(true)
+		for i := range 100 {
+			if _, err := keys.Install(dir, true, pairOf(strconv.Itoa(i))); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	read := func(name string) string {
+		data, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			return ""
+		}
+		return string(data)
+	}
+	seen := 0
+	for keyed := false; !done.Load(); {
+		before := read("db.pem")
+		key := read("db.key")
+		if keyed && key == "" {
+			t.Error("for a moment there was no key")
+		}
+		keyed = keyed || key != ""
+		if before == "" || before != read("db.pem") {
+			continue // it is being replaced
+		}
+		seen++
+		if key != before {
+			t.Errorf("certificate %s stands beside key %s", before, key)
+		}
+	}
+	writer.Wait()
+	if seen == 0 {
+		t.Error("nothing was seen")
 	}
 }
 

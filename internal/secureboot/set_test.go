@@ -91,7 +91,18 @@ func TestOpenSetRefuses(t *testing.T) {
 			u.Data = append(u.Data, readFile(t, dir, "KEK.esl")...)
 			write(t, u.Marshal(), dir, "PK.auth")
 		}, "exactly one certificate", ""},
-		"TPM key of 4096 bits": {func(t *testing.T, dir string) {
+		"two PKs in a list": {func(t *testing.T, dir string) {
+			t.Helper()
+			u, err := efi.ParseUpdate(readFile(t, dir, "PK.auth"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			lists := listOf(t, certificateIn(t, dir, "PK"))
+			lists[0].Entries = append(lists[0].Entries, lists[0].Entries[0])
+			u.Data = marshalAll(lists)
+			write(t, u.Marshal(), dir, "PK.auth")
+		}, "exactly one certificate", ""},
+		"TPM key of 3072 bits": {func(t *testing.T, dir string) {
 			t.Helper()
 			key, err := keys.Generate(keys.RSA3072)
 			if err != nil {
