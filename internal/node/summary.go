@@ -5,7 +5,6 @@ import (
 	"errors"
 
 	"inlay/internal/store"
-	"inlay/internal/trust"
 	"inlay/internal/verify"
 )
 
@@ -34,12 +33,4 @@ func (n *Node) look(ctx context.Context, im store.Image) (*verify.Verdict, error
 	}
 	v, err := n.judge(ctx, &verify.Subject{Path: im.FileName, Image: f, Size: im.Size}, verify.Top, nil)
 	return v, errors.Join(err, f.Close())
-}
-
-// foreign says that an image has a signature by a key that nobody here knows,
-// which the rule lets in as if it had none. It counts even if the host would
-// pass over it: systemd looks at signatures first.
-func foreign(v *verify.Verdict) bool {
-	let := v.Result == verify.Good || v.Result == verify.Incompatible
-	return let && v.Signer != nil && v.Standing != trust.Trusted
 }

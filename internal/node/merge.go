@@ -1,0 +1,62 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"inlay/internal/hint"
+	"inlay/internal/store"
+	"inlay/internal/trust"
+	"inlay/internal/verify"
+)
+
+// putBack undoes a change that could not be merged.
+func (n *Node) putBack(ctx context.Context, c *store.Change, why error) error {
+	why = hint.Default(fmt.Errorf("nothing was changed, since merging failed: %w", why),
+		n.command("status")+" says which extension is in the way")
+	if err := c.Undo(); err != nil {
+		return errors.Join(why, fmt.Errorf("putting back what was there: %w", err))
+	}
+	err := n.refresh(context.WithoutCancel(ctx))
+	switch {
+	case err == nil:
+		return why
+	case strings.Contains(why.Error(), err.Error()):
+		// What stopped the merge was there before. Said once is enough, but not
+		// that the running system may have lost what was merged.
+		return errors.Join(why, errors.New("what was there cannot be merged again either"))
+	}
+	return errors.Join(why, fmt.Errorf("merging again what was there: %w", err))
+}
+
+// refresh merges what is linked now. Signatures are set aside if one of them is
+// by a key that nobody here knows, and the rule lets it in all the same: it would
+// keep every other extension from being merged.
+func (n *Node) refresh(ctx context.Context) error {
+	images, err := n.store.Images()
+	if err != nil {
+		return err
+	}
+	aside := false
+	for _, im := range images {
+		if !im.Linked || im.Missing {
+			continue
+		}
+		v, err := n.look(ctx, im)
+		if err != nil {
+			return err
+		}
+		aside = aside || foreign(v)
+	}
+	return n.Merger.Refresh(ctx, n.Kind, aside && !n.rule.Policy.NeedsSignature())
+}
+
+// foreign says that an image has a signature by a key that nobody here knows,
+// which the rule lets in as if it had none. It counts even if the host would
+// pass over it: systemd looks at signatures first.
+func foreign(v *verify.Verdict) bool {
+	let := v.Result == verify.Good || v.Result == verify.Incompatible
+	return let && v.Signer != nil && v.Standing != trust.Trusted
+}
