@@ -20,11 +20,11 @@ func (n *Node) run(ctx context.Context, r ChangeRequest, what func([]store.Image
 		return changedOf(r, images, nil), nil
 	}
 	var result *Changed
-	err = n.locked(ctx, func() error {
+	err = n.locked(ctx, func(notes []string) error {
 		if images, do, err = n.plan(ctx, r, what); err != nil {
 			return err
 		}
-		result = changedOf(r, images, do.notes)
+		result = changedOf(r, images, append(notes, do.notes...))
 		return n.apply(ctx, r, do, images, result)
 	})
 	if err != nil {
@@ -68,6 +68,9 @@ func (n *Node) apply(ctx context.Context, r ChangeRequest, do change, images []s
 	}
 	now := r.Now && do.acts
 	if now {
+		if err := c.Live(); err != nil {
+			return err
+		}
 		if err := do.live(c, images); err != nil {
 			return err
 		}
@@ -76,13 +79,20 @@ func (n *Node) apply(ctx context.Context, r ChangeRequest, do change, images []s
 		return err
 	}
 	if now {
+		c.Merging()
 		if err := n.refresh(ctx); err != nil {
 			return n.putBack(ctx, c, err)
 		}
 		result.Refreshed = true
 	}
 	result.Done = !c.Empty()
-	if err := c.Keep(); err != nil {
+	err = c.Keep()
+	if now && err == nil {
+		err = n.store.Refreshed()
+	} else if now {
+		err = n.mergeAgain(ctx, err)
+	}
+	if err != nil {
 		return err
 	}
 	if do.merged {

@@ -86,7 +86,10 @@ func (n *Node) Download(ctx context.Context, r DownloadRequest) (*Downloaded, er
 	if err := staged.Sync(); err != nil {
 		return nil, err
 	}
-	return result, n.locked(ctx, func() error { return n.keep(ctx, result, staged, r.AllowUntrusted) })
+	return result, n.locked(ctx, func(notes []string) error {
+		result.Warnings = append(result.Warnings, notes...)
+		return n.keep(ctx, result, staged, r.AllowUntrusted)
+	})
 }
 
 // letIn asks for the verdict.

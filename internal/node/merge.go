@@ -19,16 +19,37 @@ func (n *Node) putBack(ctx context.Context, c *store.Change, why error) error {
 	if err := c.Undo(); err != nil {
 		return errors.Join(why, fmt.Errorf("putting back what was there: %w", err))
 	}
+	return n.mergeAgain(ctx, why)
+}
+
+// mergeAgain merges what was there before a change that is undone because of why.
+func (n *Node) mergeAgain(ctx context.Context, why error) error {
 	err := n.refresh(context.WithoutCancel(ctx))
 	switch {
 	case err == nil:
-		return why
+		return errors.Join(why, n.store.Refreshed())
 	case strings.Contains(why.Error(), err.Error()):
 		// What stopped the merge was there before. Said once is enough, but not
 		// that the running system may have lost what was merged.
 		return errors.Join(why, errors.New("what was there cannot be merged again either"))
 	}
 	return errors.Join(why, fmt.Errorf("merging again what was there: %w", err))
+}
+
+// catchUp merges anew after a command that was killed between merging and keeping
+// its change, which is undone by now. It returns what to tell of that.
+func (n *Node) catchUp(ctx context.Context) []string {
+	if !n.store.Stale() {
+		return nil
+	}
+	err := n.refresh(ctx)
+	if err == nil {
+		err = n.store.Refreshed()
+	}
+	if err != nil {
+		return []string{"the running system may still be merged as an undone command had it, and merging it anew failed: " + err.Error()}
+	}
+	return []string{"an interrupted command was undone, and the running system merged anew"}
 }
 
 // refresh merges what is linked now. Signatures are set aside if one of them is

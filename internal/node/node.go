@@ -135,11 +135,12 @@ func (n *Node) booted(p store.Profile) bool {
 // used says whether what was booted uses an image.
 func (n *Node) used(im store.Image) bool { return slices.ContainsFunc(im.Profiles, n.booted) }
 
-// locked runs do while this process alone may change the store.
-func (n *Node) locked(ctx context.Context, do func() error) error {
+// locked runs do while this process alone may change the store. It is given what
+// to tell of an interrupted command.
+func (n *Node) locked(ctx context.Context, do func(notes []string) error) error {
 	unlock, err := n.store.Lock(ctx, n.Wait, n.Command)
 	if err != nil {
 		return err
 	}
-	return errors.Join(do(), unlock())
+	return errors.Join(do(n.catchUp(ctx)), unlock())
 }

@@ -36,6 +36,8 @@ type journal struct {
 	// Boot is the boot that the change was made in: what it did in the run
 	// folder doesn't outlive it.
 	Boot string `json:"boot,omitempty"`
+	// Live says that the running system is merged by the change, before it is kept.
+	Live bool `json:"live,omitempty"`
 	// Folders are profiles whose folder the change makes; RunFolders are those
 	// on the way to the run folder, below the root.
 	Folders    []string `json:"folders,omitempty"`

@@ -180,6 +180,11 @@ func (s *Store) recover() error {
 			return err
 		}
 	}
+	if !s.Stale() {
+		if err := s.disk.remove(s.dir, staleFile); err != nil { // of another boot
+			return err
+		}
+	}
 	if err := s.clearAside(); err != nil {
 		return err
 	}

@@ -37,6 +37,10 @@ func (s *Store) Problems() []Problem {
 		sc.problem(path.Join(s.at, journalFile), "", "a command was interrupted while it changed the store",
 			"the next command that changes the store undoes what it left")
 	}
+	if s.Stale() {
+		sc.problem(path.Join(s.at, staleFile), "", "the running system may still be merged as an undone command had it",
+			"the next command that changes the store merges it anew")
+	}
 	slices.SortStableFunc(sc.problems, func(a, b Problem) int { return cmp.Compare(a.Path, b.Path) })
 	return sc.problems
 }

@@ -54,14 +54,18 @@ func throwAway(t *testing.T) string {
 }
 
 // agent makes the program answer as kairos-agent, and returns the folder that
-// its name and a systemd-sysext lie in, which only writes down how it was called.
+// its name and a systemd-sysext lie in, which only writes down how it was called,
+// and what was linked then.
 func agent(t *testing.T) (folder string) {
 	t.Helper()
 	folder = t.TempDir()
 	if err := os.Symlink(inlay, filepath.Join(folder, "kairos-agent")); err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(folder, "systemd-sysext"), "#!/bin/sh\necho \"$0 $*\" >>\"${0%/*}/calls\"\n", 0o755)
+	write(t, filepath.Join(folder, "systemd-sysext"), `#!/bin/sh
+echo "$0 $*" >>"${0%/*}/calls"
+ls "${1#--root=}/run/extensions" >"${0%/*}/merged"
+`, 0o755)
 	return folder
 }
 
