@@ -10,6 +10,7 @@ import (
 	"inlay/internal/fetch"
 	"inlay/internal/hint"
 	"inlay/internal/store"
+	"inlay/internal/trust"
 	"inlay/internal/verify"
 )
 
@@ -132,11 +133,7 @@ func (n *Node) warn(d *Downloaded, plain bool) {
 		d.Warnings = append(d.Warnings, "this host would not take it: "+v.Refusal.Reason)
 	}
 	if v.Protection != verify.Signed {
-		who := "not signed"
-		if v.Signer != nil {
-			who = "signed by " + v.Signer.Subject + ", whom nobody here knows"
-		}
-		d.Warnings = append(d.Warnings, who+": it is let in, since "+n.rule.Because)
+		d.Warnings = append(d.Warnings, d.Guard+": it is let in, since "+n.rule.Because)
 		if plain {
 			d.Warnings = append(d.Warnings, "it came by plain http without a digest: anybody on the way could have changed it")
 		}
@@ -209,24 +206,30 @@ func (n *Node) takeOver(c *store.Change, old store.Image, fileName string) error
 	return c.LinkRun(image)
 }
 
-// checkReplacement refuses to trade a signature for none, or for another's.
+// checkReplacement refuses to trade a signature for none, or for another's. One
+// that may not be used any more counts too, unless who is trusted signed the new.
 func (n *Node) checkReplacement(ctx context.Context, old store.Image, v *verify.Verdict) error {
 	before, err := n.look(ctx, old)
 	if err != nil {
 		return err
 	}
-	if before.Signer == nil || before.Result == verify.Refused {
-		return nil
+	was, is := summarize(before), summarize(v)
+	if was.Signer == "" && old.Record != nil && old.Record.Verdict != nil {
+		// What cannot be told any more was known when it was let in.
+		was = old.Record.Verdict
 	}
+	unusable := before.Result != verify.Good && before.Result != verify.Incompatible
 	var why error
 	switch {
-	case v.Signer == nil:
-		why = fmt.Errorf("the one in the store is signed by %s, and this one is not signed", before.Signer.Subject)
-	case v.Signer.Fingerprint != before.Signer.Fingerprint:
-		why = fmt.Errorf("the one in the store is signed by %s (%.16s…), this one by %s (%.16s…)",
-			before.Signer.Subject, before.Signer.Fingerprint, v.Signer.Subject, v.Signer.Fingerprint)
-	default:
+	case was.Signer == "" && before.Result == verify.Unreadable:
+		why = fmt.Errorf("whose signature the one in the store has cannot be told: %w", before.Err)
+	case was.Signer == "", unusable && v.Standing == trust.Trusted,
+		is.SignerFingerprint != "" && is.SignerFingerprint == was.SignerFingerprint:
 		return nil
+	case is.Signer == "":
+		why = fmt.Errorf("the one in the store is signed by %s, and this one is not signed", was.Signer)
+	default:
+		why = fmt.Errorf("the one in the store is signed by %s, this one by %s", signerOf(was), signerOf(is))
 	}
 	why = hint.Wrap(why, "pass --allow-untrusted if that is meant, or download it under another --name")
 	return &RefusedError{old.FileName, &verify.Verdict{Path: old.FileName, Result: verify.Refused, Signer: v.Signer, Err: why}, why}

@@ -79,5 +79,5 @@ func (n *Node) refresh(ctx context.Context) error {
 // pass over it: systemd looks at signatures first.
 func foreign(v *verify.Verdict) bool {
 	let := v.Result == verify.Good || v.Result == verify.Incompatible
-	return let && v.Signer != nil && v.Standing != trust.Trusted
+	return let && hasSignature(v) && v.Standing != trust.Trusted
 }

@@ -3,6 +3,8 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 
 	"inlay/internal/store"
 	"inlay/internal/verify"
@@ -15,13 +17,35 @@ func summarize(v *verify.Verdict) *store.Summary {
 		Result: string(v.Result), Protection: string(v.Protection), RootHash: v.RootHash,
 		Architecture: v.Architecture, Kind: v.Kind, Version: v.Version,
 	}
-	if v.Signer != nil {
+	switch {
+	case v.Signer != nil:
 		s.Signer, s.SignerFingerprint, s.Anchor = v.Signer.Subject, v.Signer.Fingerprint, v.Signer.Anchor
+	case hasSignature(v):
+		s.Signer = unnamed
 	}
 	if v.Refusal != nil {
 		s.Reason = v.Refusal.Reason
 	}
 	return s
+}
+
+// unnamed stands for the signer where a signature neither brings a certificate
+// nor is by anybody who is trusted.
+const unnamed = "somebody unnamed"
+
+// signerOf tells a signer from others of the same name.
+func signerOf(s *store.Summary) string {
+	if s.SignerFingerprint == "" {
+		return s.Signer
+	}
+	return fmt.Sprintf("%s (%.16s…)", s.Signer, s.SignerFingerprint)
+}
+
+// hasSignature says that an image has a signature, and that it could be looked at.
+func hasSignature(v *verify.Verdict) bool {
+	return v.Signer != nil || slices.ContainsFunc(v.Checks, func(c verify.Check) bool {
+		return c.Check == verify.CheckSignature && c.State == verify.Passed
+	})
 }
 
 // look judges an image of the store by its top: enough to say whose it is, not
