@@ -79,6 +79,9 @@ func (s *Store) Settle() {
 func (s *Store) acquire(ctx context.Context, wait time.Duration) (*os.File, error) {
 	deadline := time.Now().Add(max(wait, shortestWait))
 	for {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
 		f, err := s.openLock()
 		if err != nil {
 			return nil, err
@@ -124,14 +127,24 @@ func waitFor(ctx context.Context, f *os.File, deadline time.Time) error {
 // openLock opens the lock file for this user alone: whoever can open it can
 // hold it for ever.
 func (s *Store) openLock() (*os.File, error) {
-	f, err := s.dir.OpenFile(lockFile, os.O_RDWR, 0)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return f, err
-	}
-	if err := s.disk.step("create", lockFile); err != nil {
+	info, err := s.dir.Lstat(lockFile)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if err := s.disk.step("create", lockFile); err != nil {
+			return nil, err
+		}
+		f, err := s.dir.OpenFile(lockFile, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+		if !errors.Is(err, fs.ErrExist) {
+			return f, err
+		}
+		// Another command was faster.
+	case err != nil:
 		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, hint.Wrap(fmt.Errorf("opening %q: %w", lockFile, errNotRegular),
+			fmt.Sprintf("move \"/%s\" away; inlay makes it anew", path.Join(s.at, lockFile)))
 	}
-	return s.dir.OpenFile(lockFile, os.O_RDWR|os.O_CREATE, 0o600)
+	return openRegular(s.dir, lockFile, os.O_RDWR)
 }
 
 // holder returns who holds the lock, in words.
@@ -171,6 +184,13 @@ func (s *Store) settle(f *os.File, command string) error {
 // recover undoes a change that was interrupted and clears what no change
 // needs any more.
 func (s *Store) recover() error {
+	if err := s.clear(); err != nil {
+		return hint.Default(err, fmt.Sprintf("only inlay writes to \"/%s\": move away what it did not make there", path.Join(s.at, ownFolder)))
+	}
+	return nil
+}
+
+func (s *Store) clear() error {
 	j, err := s.readJournal()
 	if err != nil {
 		return err

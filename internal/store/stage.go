@@ -122,7 +122,7 @@ func (s *Store) clearStaging() error {
 	}
 	for _, name := range names {
 		name = path.Join(stagingFolder, name)
-		f, err := s.dir.Open(name)
+		f, err := s.dir.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0)
 		if err != nil {
 			continue // given up meanwhile
 		}
