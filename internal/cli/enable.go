@@ -121,14 +121,14 @@ func newChange(env *Env, k extension.Kind, profiles bool, do func(*node.Node, co
 			}
 		}
 		o.request.Patterns = args
-		n, end, err := o.open(env, k, c.CommandPath())
+		n, end, err := o.open(env, k, c)
 		if err != nil {
 			return err
 		}
 		defer end()
 		result, err := do(n, c.Context(), o.request)
 		if err != nil {
-			return nodeError(k, err)
+			return nodeError(c, err)
 		}
 		if o.json {
 			return env.printJSON(result)

@@ -26,14 +26,14 @@ func newExplain(env *Env, k extension.Kind) *cobra.Command {
 	o.flags(c, false)
 	c.ValidArgsFunction = completeNames(&o, k)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		n, end, err := o.open(env, k, c.CommandPath())
+		n, end, err := o.open(env, k, c)
 		if err != nil {
 			return err
 		}
 		defer end()
 		e, err := n.Explain(c.Context(), args[0])
 		if err != nil {
-			return nodeError(k, err)
+			return nodeError(c, err)
 		}
 		if o.json {
 			return env.printJSON(e)

@@ -25,14 +25,14 @@ func newInfo(env *Env, k extension.Kind) *cobra.Command {
 	o.flags(c, false)
 	c.ValidArgsFunction = completeNames(&o, k)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		n, end, err := o.open(env, k, c.CommandPath())
+		n, end, err := o.open(env, k, c)
 		if err != nil {
 			return err
 		}
 		defer end()
 		i, err := n.Info(c.Context(), args[0])
 		if err != nil {
-			return nodeError(k, err)
+			return nodeError(c, err)
 		}
 		if o.json {
 			return env.printJSON(i)

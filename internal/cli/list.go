@@ -39,7 +39,7 @@ func newList(env *Env, k extension.Kind) *cobra.Command {
 			}
 			chosen = p
 		}
-		n, end, err := o.open(env, k, c.CommandPath())
+		n, end, err := o.open(env, k, c)
 		if err != nil {
 			return err
 		}
@@ -54,7 +54,7 @@ func newList(env *Env, k extension.Kind) *cobra.Command {
 			}{entries})
 		}
 		if len(entries) == 0 {
-			fmt.Fprintln(env.Stderr, emptyText(k, chosen))
+			fmt.Fprintln(env.Stderr, emptyText(c, k, chosen))
 			return nil
 		}
 		env.printEntries(entries, false)
@@ -64,9 +64,10 @@ func newList(env *Env, k extension.Kind) *cobra.Command {
 }
 
 // emptyText says that there is nothing to list, and what to do about it.
-func emptyText(k extension.Kind, p store.Profile) string {
+func emptyText(c *cobra.Command, k extension.Kind, p store.Profile) string {
+	command := c.Parent().CommandPath()
 	if p == "" {
-		return fmt.Sprintf("no extensions in /%s: inlay %s download fetches one", k.Store, k.Name)
+		return fmt.Sprintf("no extensions in /%s: %s download fetches one", k.Store, command)
 	}
-	return fmt.Sprintf("no extensions are enabled for %s: inlay %s enable --%s NAME does so", p, k.Name, p)
+	return fmt.Sprintf("no extensions are enabled for %s: %s enable --%s NAME does so", p, command, p)
 }

@@ -9,6 +9,7 @@ import (
 
 	"inlay/internal/extension"
 	"inlay/internal/node"
+	"inlay/internal/verify"
 )
 
 func newStatus(env *Env, k extension.Kind) *cobra.Command {
@@ -27,7 +28,7 @@ func newStatus(env *Env, k extension.Kind) *cobra.Command {
 	}
 	o.flags(c, false)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		n, end, err := o.open(env, k, c.CommandPath())
+		n, end, err := o.open(env, k, c)
 		if err != nil {
 			return err
 		}
@@ -39,13 +40,13 @@ func newStatus(env *Env, k extension.Kind) *cobra.Command {
 		if o.json {
 			return env.printJSON(s)
 		}
-		env.printStatus(k, s)
+		env.printStatus(c, k, s)
 		return nil
 	}
 	return c
 }
 
-func (env *Env) printStatus(k extension.Kind, s *node.Status) {
+func (env *Env) printStatus(c *cobra.Command, k extension.Kind, s *node.Status) {
 	booted := s.State
 	if s.Profile != "" && s.Profile != s.State {
 		booted += ", with the extensions of " + s.Profile
@@ -59,7 +60,12 @@ func (env *Env) printStatus(k extension.Kind, s *node.Status) {
 	if len(s.Extensions) > 0 {
 		env.printEntries(s.Extensions, true)
 	} else {
-		fmt.Fprintln(env.Stdout, emptyText(k, ""))
+		fmt.Fprintln(env.Stdout, emptyText(c, k, ""))
+	}
+	for _, e := range s.Extensions {
+		if text := inUse(e); text != "" {
+			env.warn([]string{text})
+		}
 	}
 	for _, p := range s.Unused {
 		env.warn([]string{p.Origin + ": " + p.Text})
@@ -71,6 +77,24 @@ func (env *Env) printStatus(k extension.Kind, s *node.Status) {
 		}
 		env.warn([]string{text})
 	}
+}
+
+// inUse warns of an extension that is in use and refused: a policy became
+// stricter, or the image was changed.
+func inUse(e node.Entry) string {
+	what := "merged until something is merged anew"
+	switch {
+	case e.Verdict != string(verify.Refused):
+		return ""
+	case e.Merged:
+	case e.Linked:
+		what = "linked"
+	case len(e.Profiles) > 0:
+		what = "enabled for " + profileNames(e.Profiles, ", ")
+	default:
+		return ""
+	}
+	return e.Name + " is refused, and " + what + ": out with it by " + e.Command
 }
 
 // printEntries prints a table of extensions, with what stops each if asked.

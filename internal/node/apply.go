@@ -79,6 +79,11 @@ func (n *Node) apply(ctx context.Context, r ChangeRequest, do change, images []s
 		return err
 	}
 	if now {
+		notes, err := n.leaveOut(ctx, c)
+		if err != nil {
+			return err
+		}
+		result.Notes = append(result.Notes, notes...)
 		c.Merging()
 		if err := n.refresh(ctx); err != nil {
 			return n.putBack(ctx, c, err)
@@ -127,7 +132,7 @@ func (n *Node) passedOver(ctx context.Context, images []store.Image) []string {
 	var notes []string
 	for _, im := range images {
 		if !slices.Contains(merged, im.Name) {
-			notes = append(notes, fmt.Sprintf("%s is enabled and was not merged: %s says why", im.Name, n.command("explain %s", im.Name)))
+			notes = append(notes, fmt.Sprintf("%s is enabled and was not merged: %s says why", im.Name, n.command("explain", im.Name)))
 		}
 	}
 	return notes

@@ -134,7 +134,7 @@ func (n *Node) usable(ctx context.Context, im store.Image) error {
 	case verify.Good, verify.Incompatible:
 		return nil
 	case verify.Refused:
-		return &RefusedError{im.FileName, v, hint.Default(v.Err, n.command("explain %s", im.Name)+" says more")}
+		return n.refused(im.FileName, v, n.command("explain", im.Name)+" says more")
 	}
 	return v.Err
 }

@@ -40,19 +40,6 @@ type Downloaded struct {
 	Guard string `json:"-"`
 }
 
-// RefusedError is an image that may not be let in, or used.
-type RefusedError struct {
-	Name    string
-	Verdict *verify.Verdict
-	err     error
-}
-
-func (e *RefusedError) Error() string {
-	return fmt.Sprintf("%q is %s: %v", e.Name, e.Verdict.Result, e.err)
-}
-
-func (e *RefusedError) Unwrap() error { return e.err }
-
 // Download fetches an image into the store. Nobody sees it before it is whole,
 // has its digest and is let in by the verdict; what was in its place stays until
 // then, and after an error.
@@ -108,7 +95,7 @@ func (n *Node) letIn(ctx context.Context, name string, staged *store.Staged, r D
 		if v.Refusal.Check == verify.CheckRelease && errors.Is(v.Err, extension.ErrNoRelease) {
 			v.Err = hint.Wrap(v.Err, "give it the right name with --name")
 		}
-		return nil, &RefusedError{name, v, hint.Default(v.Err, "ask whoever made it; inlay verify shows every check")}
+		return nil, n.refused(name, v, "ask whoever made it; inlay verify shows every check")
 	}
 	return nil, v.Err
 }
@@ -116,7 +103,7 @@ func (n *Node) letIn(ctx context.Context, name string, staged *store.Staged, r D
 // fileName is the name that a downloaded file gets in the store.
 func (n *Node) fileName(proposed string) (string, error) {
 	if k, known := extension.KindOfFile(proposed); known && k.Name != n.Kind.Name {
-		return "", hint.Wrap(fmt.Errorf("%q is a %s", proposed, k.Name), fmt.Sprintf("download it with inlay %s download", k.Name))
+		return "", hint.Wrap(fmt.Errorf("%q is a %s", proposed, k.Name), fmt.Sprintf("download it with %s %s download", n.program(), k.Name))
 	}
 	name := strings.TrimSuffix(proposed, ".raw")
 	name = strings.TrimSuffix(name, "."+n.Kind.Name)

@@ -70,6 +70,17 @@ func TestExplain(t *testing.T) {
 				enable(t, m, true, store.Active)
 				return m.with(t, trusting(t, certificate))
 			},
+			stopped: "trusted", found: "sign", command: "disable tool --active --now",
+		},
+		"no longer let in, enabled for others": {
+			prepare: func(t *testing.T, m machine) machine {
+				enable(t, m, true, store.Common, store.Recovery)
+				return m.with(t, trusting(t, certificate))
+			},
+			stopped: "trusted", found: "sign", command: "disable tool --recovery --common --now",
+		},
+		"no longer let in, not in use": {
+			prepare: func(t *testing.T, m machine) machine { return m.with(t, trusting(t, certificate)) },
 			stopped: "trusted", found: "sign", command: "inlay verify ",
 		},
 		"signed": {

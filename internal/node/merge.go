@@ -12,6 +12,31 @@ import (
 	"inlay/internal/verify"
 )
 
+// leaveOut takes images out of the running system that are linked and refused by
+// now, as they would be left out at boot: systemd may not know why they are
+// refused, or may merge nothing at all because of one.
+func (n *Node) leaveOut(ctx context.Context, c *store.Change) (notes []string, err error) {
+	images, err := n.store.Images()
+	if err != nil {
+		return nil, err
+	}
+	var out []store.Image
+	for _, im := range images {
+		if !im.Linked || im.Missing {
+			continue
+		}
+		v, err := n.look(ctx, im)
+		if err != nil {
+			return nil, err
+		}
+		if v.Result == verify.Refused {
+			out = append(out, im)
+			notes = append(notes, fmt.Sprintf("%s is left out of the running system, since it is refused: %s", im.Name, v.Refusal.Reason))
+		}
+	}
+	return notes, c.UnlinkRun(out)
+}
+
 // putBack undoes a change that could not be merged.
 func (n *Node) putBack(ctx context.Context, c *store.Change, why error) error {
 	why = hint.Default(fmt.Errorf("nothing was changed, since merging failed: %w", why),

@@ -70,6 +70,39 @@ func TestKilledAfterMerge(t *testing.T) {
 	}
 }
 
+// TestLeftOut: an image that is refused by now stays merged until something is to
+// be merged, and comes back if that fails.
+func TestLeftOut(t *testing.T) {
+	t.Parallel()
+	mine, certificate := pair(t, "mine")
+	m := boot(t)
+	m.have(t, sample.Image{Name: "tool"})
+	_, err := m.Enable(t.Context(), of(use(store.Active), "tool"))
+	must(t, err)
+	m = m.with(t, trusting(t, certificate))
+	m.have(t, sample.Image{Name: "base", Signer: mine})
+	r := of(use(store.Active), "base")
+	r.Now = false
+	result, err := m.Enable(t.Context(), r)
+	must(t, err)
+	if e := m.entry(t, "tool"); !e.Linked || !e.Merged || e.Verdict != "refused" || len(result.Notes) > 0 {
+		t.Errorf("%+v, notes %q", e, result.Notes)
+	}
+	before := m.tree(t)
+	m.merger.fails = func() error { m.merger.fails = nil; return errMerge }
+	if _, err := m.Enable(t.Context(), of(use(store.Active), "base")); err == nil {
+		t.Error("no error")
+	}
+	if diff := cmp.Diff(before, m.tree(t)); diff != "" || !slices.Equal(m.merger.merged, []string{"tool"}) {
+		t.Errorf("merged %q, (-before +after):\n%s", m.merger.merged, diff)
+	}
+	_, err = m.Disable(t.Context(), of(use(store.Active), "tool"))
+	must(t, err)
+	if e := m.entry(t, "tool"); e.Linked || e.Merged || len(e.Profiles) > 0 {
+		t.Errorf("%+v", e)
+	}
+}
+
 // TestNotKept: a change that went live and cannot be kept is undone live, too.
 func TestNotKept(t *testing.T) {
 	t.Parallel()

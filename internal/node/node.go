@@ -52,6 +52,8 @@ type Options struct {
 	Wait time.Duration
 	// Command is what others are told meanwhile.
 	Command string
+	// Program is the name of ours that commands are advised under; "" is inlay.
+	Program string
 }
 
 // Node is the extensions of one kind on one machine.

@@ -75,8 +75,11 @@ func spoilSuperblock(t *testing.T, path string) {
 	must(t, err)
 	text, err := os.ReadFile(record)
 	must(t, err)
-	changed := info.Sys().(*syscall.Stat_t).Ctim
-	for field, at := range map[string]time.Time{"modTime": info.ModTime(), "changeTime": time.Unix(changed.Unix())} {
+	is, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		t.Fatal("no time of the last change")
+	}
+	for field, at := range map[string]time.Time{"modTime": info.ModTime(), "changeTime": time.Unix(is.Ctim.Unix())} {
 		text = regexp.MustCompile(`"`+field+`": "[^"]*"`).ReplaceAll(text, fmt.Appendf(nil, "%q: %q", field, at.Format(time.RFC3339Nano)))
 	}
 	must(t, os.WriteFile(record, text, 0o644))
