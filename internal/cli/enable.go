@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -111,6 +112,9 @@ func newChange(env *Env, k extension.Kind, profiles bool, do func(*node.Node, co
 	c.Args = func(c *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return usagef("usage: "+c.UseLine(), "extension name required")
+		}
+		if slices.Contains(args, "") {
+			return usagef("see that the variable it came from is set", "an extension's name is empty")
 		}
 		return nil
 	}

@@ -100,6 +100,8 @@ func (n *Node) apply(ctx context.Context, r ChangeRequest, do change, images []s
 	if err != nil {
 		return err
 	}
+	// It is done, whoever interrupts it now.
+	ctx = context.WithoutCancel(ctx)
 	if do.merged {
 		n.remember(ctx, images)
 	}

@@ -1,6 +1,7 @@
 package node_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"slices"
@@ -100,6 +101,21 @@ func TestLeftOut(t *testing.T) {
 	must(t, err)
 	if e := m.entry(t, "tool"); e.Linked || e.Merged || len(e.Profiles) > 0 {
 		t.Errorf("%+v", e)
+	}
+}
+
+// TestInterrupted: what is merged is kept, and looked at, though the command was
+// interrupted meanwhile.
+func TestInterrupted(t *testing.T) {
+	t.Parallel()
+	m := boot(t)
+	m.have(t, sample.Image{Name: "tool"})
+	ctx, cancel := context.WithCancel(t.Context())
+	m.merger.fails = func() error { cancel(); return nil }
+	result, err := m.Enable(ctx, of(use(store.Active), "tool"))
+	must(t, err)
+	if !result.Done || len(result.Notes) > 0 || !m.entry(t, "tool").Merged {
+		t.Errorf("%+v", result)
 	}
 }
 
