@@ -61,20 +61,6 @@ func (s *Store) Lock(ctx context.Context, wait time.Duration, command string) (u
 	return s.unlock, nil
 }
 
-// Settle undoes what an interrupted command has left half done, as Lock does,
-// for those who only read: the middle of a change is no state to show, nor to
-// look for names in. Where it cannot be undone now, because somebody is at work,
-// the store may not be written to or its journal is damaged, reading must do with
-// what is there; Problems tells of it.
-func (s *Store) Settle() {
-	if !s.interrupted() {
-		return
-	}
-	if unlock, err := s.Lock(context.Background(), 0, "undoing"); err == nil {
-		_ = unlock() // nothing was changed that could fail to be undone
-	}
-}
-
 // acquire opens the lock file and locks it.
 func (s *Store) acquire(ctx context.Context, wait time.Duration) (*os.File, error) {
 	deadline := time.Now().Add(max(wait, shortestWait))
@@ -177,62 +163,6 @@ func (s *Store) settle(f *os.File, command string) error {
 	}
 	if err := s.recover(); err != nil {
 		return fmt.Errorf("undoing what an interrupted command left: %w", err)
-	}
-	return nil
-}
-
-// recover undoes a change that was interrupted and clears what no change
-// needs any more.
-func (s *Store) recover() error {
-	if err := s.clear(); err != nil {
-		return hint.Default(err, fmt.Sprintf("only inlay writes to \"/%s\": move away what it did not make there", path.Join(s.at, ownFolder)))
-	}
-	return nil
-}
-
-func (s *Store) clear() error {
-	j, err := s.readJournal()
-	if err != nil {
-		return err
-	}
-	if j != nil {
-		if err := s.rollBack(j); err != nil {
-			return err
-		}
-	}
-	if !s.Stale() {
-		if err := s.disk.remove(s.dir, staleFile); err != nil { // of another boot
-			return err
-		}
-	}
-	if err := s.clearAside(); err != nil {
-		return err
-	}
-	if err := s.clearStaging(); err != nil {
-		return err
-	}
-	if err := s.clearRecords(); err != nil {
-		return err
-	}
-	return s.keepSpare()
-}
-
-// clearRecords removes records of images that are gone.
-func (s *Store) clearRecords() error {
-	names, err := entries(s.dir, recordsFolder)
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		image, ok := strings.CutSuffix(name, ".json")
-		if ok {
-			if _, err := s.dir.Lstat(image); !errors.Is(err, fs.ErrNotExist) {
-				continue
-			}
-		}
-		if err := s.disk.remove(s.dir, path.Join(recordsFolder, name)); err != nil {
-			return err
-		}
 	}
 	return nil
 }

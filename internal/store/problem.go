@@ -6,8 +6,6 @@ import (
 	"path"
 	"slices"
 
-	"golang.org/x/sys/unix"
-
 	"inlay/internal/extension"
 )
 
@@ -78,20 +76,4 @@ func (s *Store) judge(sc *scan) {
 				"remove one of the two")
 		}
 	}
-}
-
-// interrupted says whether a journal lies there that nobody works by.
-func (s *Store) interrupted() bool {
-	if s.dir == nil || s.held != nil {
-		return false
-	}
-	if _, err := s.dir.Lstat(journalFile); err != nil {
-		return false
-	}
-	f, err := s.dir.Open(lockFile)
-	if err != nil {
-		return false // who may not ask cannot tell
-	}
-	defer f.Close()
-	return unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB) == nil
 }

@@ -152,8 +152,8 @@ func (c call) linked(t *testing.T) string {
 }
 
 // TestKilledCommand kills the real program before each of its changes to the
-// disk. A list shows the old state then or the new; the same command again makes
-// it the new one, and leaves nothing else. What was merged follows at the latest
+// disk. A list shows the old state then or the new, and clears up; the same command
+// again makes it the new one, and leaves nothing else. What was merged follows at the latest
 // with the next command that changes the store, whichever that is.
 func TestKilledCommand(t *testing.T) {
 	t.Parallel()
@@ -210,6 +210,11 @@ func TestKilledCommand(t *testing.T) {
 				}
 				// What one list has shown as done is done.
 				wantNew = slices.Equal(got, newList)
+				// That the running system has to follow waits for a change.
+				clean := slices.DeleteFunc(n.onDisk(t), func(line string) bool { return strings.HasPrefix(line, storeFolder+"/.inlay/stale ") })
+				if !slices.Equal(clean, newDisk) && (wantNew || !slices.Equal(clean, oldDisk)) {
+					t.Errorf("killed before change %d: after the list neither the old state nor the new (-old +got)\n%s", at, cmp.Diff(oldDisk, clean))
+				}
 				// Settling takes an extension that no command here is about.
 				if c.back != nil {
 					n.settle(t)
