@@ -27,6 +27,7 @@ func TestRule(t *testing.T) {
 		"an empty set":               {[]option{trusting(t)}, "any", "no key"},
 		"a key":                      {[]option{trusting(t, certificate)}, "signed", "keys to trust"},
 		"a broken key":               {[]option{trusting(t, []byte("rubbish"))}, "signed", "keys to trust"},
+		"a dbx that is broken":       {[]option{func(o *node.Options) { o.Anchors = &trust.Set{Problems: []trust.Problem{{Origin: "firmware dbx"}}} }}, "any", "no key"},
 		"trusted boot":               {[]option{booted(bootstate.Report{TrustedBoot: true})}, "signed", "trusted boot"},
 		"a UKI without Secure Boot":  {[]option{booted(bootstate.Report{UKI: true})}, "any", "no key"},
 		"nothing is known of boot":   {[]option{func(o *node.Options) { o.State = nil }}, "any", "no key"},

@@ -54,7 +54,9 @@ func (m *merger) Refresh(_ context.Context, k extension.Kind, setAside bool) err
 	return nil
 }
 
-func (m *merger) Merged(ctx context.Context, _ extension.Kind) ([]string, error) { return m.merged, ctx.Err() }
+func (m *merger) Merged(ctx context.Context, _ extension.Kind) ([]string, error) {
+	return m.merged, ctx.Err()
+}
 
 // machine is a node in a folder of its own, which has booted the active profile.
 type machine struct {

@@ -97,7 +97,7 @@ func ruleOf(o Options) Rule {
 		return Rule{*o.Configured, "the configuration says so"}
 	case o.State != nil && o.State.TrustedBoot:
 		return Rule{signed, "this is a trusted boot"}
-	case o.Anchors != nil && len(o.Anchors.Anchors)+len(o.Anchors.Problems) > 0:
+	case o.Anchors != nil && o.Anchors.Named:
 		return Rule{signed, "keys to trust have been laid down here"}
 	}
 	open, err := trust.ParsePolicy("any")
