@@ -64,7 +64,9 @@ type Download struct {
 	Size     int64  // bytes; -1 if the server doesn't say
 	Source   string // where it comes from, for people and records; without secrets
 	Digest   source.Digest
-	Plain    bool // the way begins with plain HTTP, where anybody may change it; it never comes back to it
+	// Plain says that anybody may have changed the file on its way: that begins with
+	// plain HTTP, and the request names no digest. One in SHA256SUMS came the same way.
+	Plain bool
 
 	text    string // for messages
 	content content

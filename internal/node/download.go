@@ -70,7 +70,7 @@ func (n *Node) Download(ctx context.Context, r DownloadRequest) (*Downloaded, er
 	var e Entry
 	e.apply(summarize(result.Verdict))
 	result.Guard = e.Guard()
-	n.warn(result, d.Plain && d.Digest == "")
+	n.warn(result, d.Plain)
 	if err := staged.Sync(); err != nil {
 		return nil, err
 	}
