@@ -92,18 +92,35 @@ func (n *Node) letIn(ctx context.Context, name string, staged *store.Staged, r D
 		// next boot brings: a warning.
 		return v, nil
 	case verify.Refused:
-		if v.Refusal.Check == verify.CheckRelease && errors.Is(v.Err, extension.ErrNoRelease) {
-			v.Err = hint.Wrap(v.Err, "give it the right name with --name")
+		if is, ok := errors.AsType[*extension.NoReleaseError](v.Err); ok {
+			v.Err = n.advise(v.Err, is)
 		}
 		return nil, n.refused(name, v, "ask whoever made it; inlay verify shows every check")
 	}
 	return nil, v.Err
 }
 
+// advise says what to call an image, by what it says of itself, or which command
+// it is for.
+func (n *Node) advise(err error, is *extension.NoReleaseError) error {
+	switch {
+	case len(is.Names) == 0:
+		return err
+	case is.Kind.Name != n.Kind.Name:
+		return hint.Wrap(err, n.downloadAs(is.Kind))
+	}
+	return hint.Wrap(err, "give it the right name: --name "+typed(is.Names[0]))
+}
+
+func (n *Node) downloadAs(k extension.Kind) string {
+	return fmt.Sprintf("download it with %s %s download", n.program(), k.Name)
+}
+
 // fileName is the name that a downloaded file gets in the store.
 func (n *Node) fileName(proposed string) (string, error) {
 	if k, known := extension.KindOfFile(proposed); known && k.Name != n.Kind.Name {
-		return "", hint.Wrap(fmt.Errorf("%q is a %s", proposed, k.Name), fmt.Sprintf("download it with %s %s download", n.program(), k.Name))
+		err := hint.Wrap(fmt.Errorf("by its name it is a %s and no %s", k.Name, n.Kind.Name), n.downloadAs(k))
+		return "", &RefusedError{proposed, &verify.Verdict{Path: proposed, Result: verify.Refused, Err: err}, err}
 	}
 	name := strings.TrimSuffix(proposed, ".raw")
 	name = strings.TrimSuffix(name, "."+n.Kind.Name)
