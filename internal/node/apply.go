@@ -35,7 +35,7 @@ func (n *Node) run(ctx context.Context, r ChangeRequest, what func([]store.Image
 
 // plan finds the images and holds them to what the change asks of each.
 func (n *Node) plan(ctx context.Context, r ChangeRequest, what func([]store.Image) change) ([]store.Image, change, error) {
-	images, err := n.store.Find(r.Patterns, r.All)
+	images, err := n.find(r.Patterns, r.All)
 	if err != nil {
 		return nil, change{}, err
 	}

@@ -2,9 +2,11 @@ package node
 
 import (
 	"cmp"
+	"errors"
 	"path/filepath"
 	"strings"
 
+	"inlay/internal/hint"
 	"inlay/internal/store"
 	"inlay/internal/verify"
 )
@@ -26,6 +28,19 @@ func (n *Node) commandOf(program string, words ...string) string {
 		program += " " + typed(w)
 	}
 	return program
+}
+
+// find is the store's, with the command that helps where no name is near.
+func (n *Node) find(patterns []string, all bool) ([]store.Image, error) {
+	images, err := n.store.Find(patterns, all)
+	if !errors.Is(err, store.ErrNotFound) {
+		return images, err
+	}
+	advice := n.command("list") + " shows what is there"
+	if all, imagesErr := n.store.Images(); imagesErr == nil && len(all) == 0 {
+		advice = "the store is empty: " + n.command("download", "URI") + " fetches an extension"
+	}
+	return nil, hint.Default(err, advice)
 }
 
 // outOfTheWay is the command against an image that may not be used: what is in

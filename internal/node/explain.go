@@ -29,7 +29,7 @@ type Explanation struct {
 
 // Explain says of one extension what stops it, and what mends that.
 func (n *Node) Explain(ctx context.Context, pattern string) (*Explanation, error) {
-	images, err := n.store.Find([]string{pattern}, false)
+	images, err := n.find([]string{pattern}, false)
 	if err != nil {
 		return nil, err
 	}
