@@ -124,6 +124,22 @@ func TestExplain(t *testing.T) {
 	}
 }
 
+// TestTyped: what is advised can be typed, whatever an image is called.
+func TestTyped(t *testing.T) {
+	t.Parallel()
+	m := boot(t, func(o *node.Options) { o.Program = "kairos-agent" })
+	m.have(t, sample.Image{Name: "tool"})
+	at := filepath.Join(m.root, "var/lib/kairos/extensions")
+	must(t, os.Rename(filepath.Join(at, "tool.sysext.raw"), filepath.Join(at, "it's $(touch x).sysext.raw")))
+	must(t, os.MkdirAll(filepath.Join(at, "common"), 0o755))
+	must(t, os.Symlink("../it's $(touch x).sysext.raw", filepath.Join(at, "common/it's $(touch x).sysext.raw")))
+	e, err := m.Explain(t.Context(), "touch x")
+	must(t, err)
+	if want := `kairos-agent sysext disable 'it'\''s $(touch x)' --common --now --root ` + m.root; e.Command != want {
+		t.Errorf("advised %s, want %s", e.Command, want)
+	}
+}
+
 // checkStop looks at the first stage that is not done.
 func checkStop(t *testing.T, e *node.Explanation, found, command string) {
 	t.Helper()

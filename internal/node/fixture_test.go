@@ -33,7 +33,10 @@ type merger struct {
 	asides []bool // of each refresh
 }
 
-func (m *merger) Refresh(_ context.Context, k extension.Kind, setAside bool) error {
+func (m *merger) Refresh(ctx context.Context, k extension.Kind, setAside bool) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	m.asides = append(m.asides, setAside)
 	if m.fails != nil {
 		if err := m.fails(); err != nil {

@@ -2,6 +2,7 @@ package node_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -68,6 +69,59 @@ func TestKilledAfterMerge(t *testing.T) {
 	must(t, err)
 	if len(notes) > 0 || len(m.merger.asides) != refreshes {
 		t.Errorf("once more: notes %q", notes)
+	}
+}
+
+// TestFollows: after a merge that failed, the next command that changes the store
+// merges anew if what was there could not be merged again, and only then.
+func TestFollows(t *testing.T) {
+	t.Parallel()
+	const caughtUp = "an interrupted command was undone, and the running system merged anew"
+	for name, c := range map[string]struct {
+		failures  int
+		cancelled bool
+		now       bool
+		notes     []string
+		refreshes int // of the two commands after it
+	}{
+		"merged again":              {failures: 1},
+		"merged again, interrupted": {failures: 1, cancelled: true},
+		"not merged again":          {failures: 2, notes: []string{caughtUp}, refreshes: 1},
+		"and with --now":            {failures: 2, now: true, notes: []string{caughtUp}, refreshes: 3},
+		"not even then, but later": {failures: 3, now: true, refreshes: 3, notes: []string{
+			"the running system may still be merged as an undone command had it, and merging it anew failed: the kernel says no",
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := boot(t)
+			m.have(t, sample.Image{Name: "tool"})
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			left := c.failures
+			m.merger.fails = func() error {
+				if left == 0 {
+					return nil
+				}
+				if left--; c.cancelled {
+					cancel()
+				}
+				return errMerge
+			}
+			if _, err := m.Enable(ctx, of(use(store.Active), "tool")); !errors.Is(err, errMerge) || strings.Contains(err.Error(), "canceled") {
+				t.Errorf("got %v", err)
+			}
+			m.merger.asides = nil
+			r := of(use(store.Common), "tool")
+			r.Now = c.now
+			result, err := m.Enable(t.Context(), r)
+			must(t, err)
+			again, err := m.Enable(t.Context(), r)
+			must(t, err)
+			if !slices.Equal(result.Notes, c.notes) || len(again.Notes) > 0 || len(m.merger.asides) != c.refreshes {
+				t.Errorf("notes %q and %q, %d refreshes", result.Notes, again.Notes, len(m.merger.asides))
+			}
+		})
 	}
 }
 
