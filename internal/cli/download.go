@@ -35,7 +35,7 @@ func newDownload(env *Env, k extension.Kind) *cobra.Command {
 			"Which images are let in is the configuration's to say (policy:); without one, only those",
 			"signed by a trusted key on machines that trust any, and all that are whole elsewhere.",
 			"",
-			"Exit status: 0 done, 1 failed, 2 wrong usage, 3 refused by trust policy, 4 not there,",
+			"Exit status: 0 done, 1 failed, 2 wrong usage, 3 refused, 4 not there,",
 			"6 busy, 130 interrupted.",
 		),
 		Example: examples("with its digest",
