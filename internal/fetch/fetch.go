@@ -53,9 +53,7 @@ type Request struct {
 // ErrNotFound tells that there is nothing where the URI points.
 var ErrNotFound = errors.New("there is no such file")
 
-// Destination is what a file is written to: an empty file. What is an *os.File,
-// or has its ReadFrom and ReadAt, gets a local file by way of the kernel, which
-// copies nothing if the file system can share.
+// Destination is what a file is written to: an empty file.
 type Destination = transfer.Destination
 
 // Download is a file whose beginning has been reached.
@@ -170,7 +168,7 @@ func (d *Download) Close() { d.content.close() }
 // be copied once.
 func (d *Download) Copy(ctx context.Context, dst Destination) (Result, error) {
 	w := &watched{Destination: dst}
-	res, err := d.content.copyTo(ctx, w.as(dst), d.Digest)
+	res, err := d.content.copyTo(ctx, w, d.Digest)
 	switch {
 	case w.err != nil:
 		return res, w.err // the store's own words
