@@ -144,11 +144,11 @@ func (c call) linked(t *testing.T) string {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		t.Fatal(err)
 	}
-	all := ""
+	var all strings.Builder
 	for _, e := range entries {
-		all += e.Name() + "\n"
+		all.WriteString(e.Name() + "\n")
 	}
-	return all
+	return all.String()
 }
 
 // TestKilledCommand kills the real program before each of its changes to the
