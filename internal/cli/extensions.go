@@ -65,7 +65,7 @@ func (o *nodeOptions) flags(c *cobra.Command, changes bool) {
 }
 
 // open opens the node with everything that judging its images needs.
-func (o *nodeOptions) open(env *Env, k extension.Kind, command string) (n *node.Node, end func(), err error) {
+func (o *nodeOptions) open(env *Env, k extension.Kind, c *cobra.Command) (n *node.Node, end func(), err error) {
 	root, err := openRoot(o.root)
 	if err != nil {
 		return nil, nil, err
@@ -85,7 +85,8 @@ func (o *nodeOptions) open(env *Env, k extension.Kind, command string) (n *node.
 	}
 	n, err = node.Open(node.Options{
 		Root: root, Kind: k, Anchors: anchors, Configured: configured, State: state,
-		Architecture: extension.ArchitectureWord(env.Architecture), Now: env.Now, Wait: o.wait, Command: command,
+		Architecture: extension.ArchitectureWord(env.Architecture), Now: env.Now, Wait: o.wait,
+		Command: c.CommandPath(), Program: c.Root().Name(),
 		Merger: merger{layer.New(root, layer.Options{Getenv: env.Getenv, Now: env.Now})},
 	})
 	if err != nil {
@@ -143,7 +144,7 @@ func (m merger) Merged(ctx context.Context, k extension.Kind) ([]string, error) 
 }
 
 // nodeError gives an error of a node its exit code and the advice that it lacks.
-func nodeError(k extension.Kind, err error) error {
+func nodeError(c *cobra.Command, err error) error {
 	if _, ok := errors.AsType[*node.RefusedError](err); ok {
 		return &exitError{err, exitRefused}
 	}
@@ -154,7 +155,7 @@ func nodeError(k extension.Kind, err error) error {
 		return &exitError{hint.Default(err, "try again later, or pass --wait 1m"), exitBusy}
 	}
 	if node.NotFound(err) {
-		return notFound(hint.Default(err, fmt.Sprintf("inlay %s list shows what is there", k.Name)))
+		return notFound(hint.Default(err, c.Parent().CommandPath()+" list shows what is there"))
 	}
 	return err
 }

@@ -33,7 +33,10 @@ type merger struct {
 	asides []bool // of each refresh
 }
 
-func (m *merger) Refresh(_ context.Context, k extension.Kind, setAside bool) error {
+func (m *merger) Refresh(ctx context.Context, k extension.Kind, setAside bool) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	m.asides = append(m.asides, setAside)
 	if m.fails != nil {
 		if err := m.fails(); err != nil {
@@ -54,7 +57,9 @@ func (m *merger) Refresh(_ context.Context, k extension.Kind, setAside bool) err
 	return nil
 }
 
-func (m *merger) Merged(context.Context, extension.Kind) ([]string, error) { return m.merged, nil }
+func (m *merger) Merged(ctx context.Context, _ extension.Kind) ([]string, error) {
+	return m.merged, ctx.Err()
+}
 
 // machine is a node in a folder of its own, which has booted the active profile.
 type machine struct {

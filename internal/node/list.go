@@ -33,6 +33,8 @@ type Entry struct {
 	Verdict string `json:"verdict,omitempty"`
 	// Why says what keeps it from being merged, or what its verdict is about.
 	Why string `json:"why,omitempty"`
+	// Command mends that, if one does; a list doesn't look so far.
+	Command string `json:"command,omitempty"`
 }
 
 // Status is everything about the node's extensions of one kind.
@@ -129,8 +131,8 @@ func (n *Node) Status(ctx context.Context) (*Status, error) {
 		if _, err := n.verdict(ctx, im, &e); err != nil {
 			return nil, err
 		}
-		if e.Why == "" && !e.Merged {
-			e.Why = firstStop(n.steps(im, e))
+		if stop := firstStop(n.steps(im, e)); stop != nil {
+			e.stopped(stop)
 		}
 		s.Extensions = append(s.Extensions, e)
 	}

@@ -9,6 +9,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	// The program is built, not imported. This has go test know what it is made
+	// of, and run these tests again when any of that has changed.
+	_ "inlay/internal/cli"
 )
 
 // inlay is the path of the program under test, built once as it ships.

@@ -57,8 +57,8 @@ warnings() { # of the manager, and of a second look at all that it has loaded
 // into the running system. The same extensions built without --enable-unit show
 // that nothing else starts them.
 //
-// A container has neither device-mapper nor loop devices, so what it merges is
-// not the images but the tree that the kernel shows of each. That systemd merges
+// A container has no device-mapper, which signed images need, so what it merges
+// is not the images but the tree that the kernel shows of each. That systemd merges
 // the images themselves is the virtual machines' to show.
 func TestEnabledService(t *testing.T) {
 	t.Parallel()
