@@ -211,6 +211,7 @@ func TestReaderRefuses(t *testing.T) {
 		"no name":       spoil(6+8*11, "00000001"),
 		"name's end":    spoil(111, "x"),
 		"inode":         spoil(6, "00000000"),
+		"padding":       spoil(226, "x"), // behind "dev"
 		"cut":           good[:len(good)-600],
 		"cut at header": good[:200],
 		"tail":          append(bytes.Clone(good), 'x'),

@@ -150,18 +150,30 @@ func (s *System) open(name string, ino *tree.Inode) (*File, error) {
 
 // openOrigin opens a file in place and sees that it is as it was.
 func (s *System) openOrigin(from origin) (*os.File, error) {
-	file, err := s.folders[from.layer].OpenFile(from.name, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0)
+	folder := s.folders[from.layer]
+	listed, err := folder.Lstat(from.name)
+	if err != nil {
+		return nil, err
+	}
+	file, err := folder.OpenFile(from.name, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
 	info, err := file.Stat()
-	if err == nil && (!info.Mode().IsRegular() || info.Size() != from.size || info.ModTime().Unix() != from.sec || uint32(info.ModTime().Nanosecond()) != from.nsec) {
+	// A Root follows links, so a link is seen by its not being what was opened.
+	if err == nil && (!os.SameFile(listed, info) || !from.matches(info)) {
 		err = hint.Wrap(errors.New("it changed while it was read"), "stop what writes to the folder, and try again")
 	}
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
 	return file, nil
+}
+
+// matches says whether a file is as it was when it was listed.
+func (from origin) matches(info fs.FileInfo) bool {
+	return info.Mode().IsRegular() && info.Size() == from.size &&
+		info.ModTime().Unix() == from.sec && uint32(info.ModTime().Nanosecond()) == from.nsec
 }
 
 // maxLinks is how many symbolic links one path may cross, as in Linux.

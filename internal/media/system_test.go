@@ -140,8 +140,8 @@ func TestSystemReadsInPlaceAndFromSpool(t *testing.T) {
 func TestSystemSeesChanges(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(t *testing.T, file string){
-		"grown":    func(t *testing.T, file string) { write(t, file, "longer content", 0o644) },
-		"touched":  func(t *testing.T, file string) { touch(t, file) },
+		"grown":    func(t *testing.T, file string) { write(t, file, "longer content", 0o644); touch(t, file) },
+		"touched":  func(t *testing.T, file string) { write(t, file, "content", 0o644) },
 		"link":     func(t *testing.T, file string) { relink(t, file, "passwd") },
 		"outside":  func(t *testing.T, file string) { relink(t, file, "/etc/passwd") },
 		"vanished": func(t *testing.T, file string) { remove(t, file) },
@@ -149,12 +149,32 @@ func TestSystemSeesChanges(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := rootFolder(t, map[string]string{"etc/file": "content", "etc/passwd": "content"})
+			touch(t, filepath.Join(dir, "etc/file"))
+			touch(t, filepath.Join(dir, "etc/passwd"))
 			s := open(t, dir, media.SystemOptions{})
 			change(t, filepath.Join(dir, "etc/file"))
 			if got, err := s.ReadFile("etc/file", 1<<10); err == nil {
 				t.Errorf("read %q", got)
 			}
 		})
+	}
+}
+
+// Folders that are there stay what they were; new ones are as the overlay has them.
+func TestOverlayFolders(t *testing.T) {
+	t.Parallel()
+	dir := rootFolder(t, map[string]string{"usr/lib/a": "x", "lib": "-> usr/lib"})
+	over := rootFolder(t, map[string]string{"usr/lib/b": "x", "usr/secret/c": "x", "lib/new/": ""})
+	for _, folder := range []string{"usr", "usr/lib", "usr/secret", "lib/new"} {
+		if err := os.Chmod(filepath.Join(over, folder), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tr := open(t, dir, media.SystemOptions{Overlay: over}).Tree()
+	for name, want := range map[string]uint32{"usr": 0o40755, "usr/lib": 0o40755, "usr/secret": 0o40700, "usr/lib/new": 0o40700} {
+		if ino := tr.Lookup(name); ino == nil || ino.Mode != want {
+			t.Errorf("%s is %+v, want mode %o", name, ino, want)
+		}
 	}
 }
 
