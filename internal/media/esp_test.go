@@ -133,11 +133,11 @@ func TestESPOld(t *testing.T) {
 	tools := tools(t)
 	tools.Epoch = time.Unix(0, 0)
 	f := unnamed(t)
-	if _, err := tools.ESP(t.Context(), f.File, sampleESP(), media.ESPOptions{VolumeID: 0x1234abcd}); err != nil {
+	if _, err := tools.ESP(t.Context(), f.File, sampleESP(), media.ESPOptions{VolumeID: 0xfeed4711}); err != nil {
 		t.Fatal(err)
 	}
 	said := command(t, "mdir", "mtools", "-i", pathOf(f), "::loader")
-	if !strings.Contains(said, "1980-01-01") || !strings.Contains(said, "1234-ABCD") {
+	if !strings.Contains(said, "1980-01-01") || !strings.Contains(said, "FEED-4711") {
 		t.Errorf("mdir says\n%s", said)
 	}
 }
@@ -191,14 +191,15 @@ func TestESPRefuses(t *testing.T) {
 		files []media.ESPFile
 		want  string
 	}{
-		"long file":   {[]media.ESPFile{{Path: "a", Data: zeros{}, Size: 1 << 32}}, `"a" has 4294967296 bytes: FAT takes at most 4 GiB less one byte`},
-		"cases":       {[]media.ESPFile{media.TextFile("EFI/a", ""), media.TextFile("EFI/A", "")}, "same to FAT"},
-		"folders":     {[]media.ESPFile{media.TextFile("EFI/a", ""), media.TextFile("efi/b", "")}, "same to FAT"},
-		"both":        {[]media.ESPFile{media.TextFile("EFI/a", ""), media.TextFile("EFI/a/b", "")}, "same to FAT"},
-		"outside":     {[]media.ESPFile{media.TextFile("../a", "")}, "cannot be a name"},
-		"pattern":     {[]media.ESPFile{media.TextFile("EFI/*", "")}, "cannot be a name"},
-		"early end":   {[]media.ESPFile{{Path: "a", Data: strings.NewReader("short"), Size: 1000}}, "unexpected EOF"},
-		"cannot read": {[]media.ESPFile{{Path: "a", Data: broken{fault}, Size: 2 << 20}}, `copying "a" into the EFI system partition: the disk is broken`},
+		"long file":               {[]media.ESPFile{{Path: "a", Data: zeros{}, Size: 1 << 32}}, `"a" has 4294967296 bytes: FAT takes at most 4 GiB less one byte`},
+		"cases":                   {[]media.ESPFile{media.TextFile("EFI/a", ""), media.TextFile("EFI/A", "")}, "same to FAT"},
+		"folders":                 {[]media.ESPFile{media.TextFile("EFI/a", ""), media.TextFile("efi/b", "")}, "same to FAT"},
+		"both":                    {[]media.ESPFile{media.TextFile("EFI/a", ""), media.TextFile("EFI/a/b", "")}, "same to FAT"},
+		"outside":                 {[]media.ESPFile{media.TextFile("../a", "")}, "cannot be a name"},
+		"pattern":                 {[]media.ESPFile{media.TextFile("EFI/*", "")}, "cannot be a name"},
+		"early end":               {[]media.ESPFile{{Path: "a", Data: strings.NewReader("short"), Size: 1000}}, "unexpected EOF"},
+		"early end of a long one": {[]media.ESPFile{{Path: "a", Data: strings.NewReader("short"), Size: 2 << 20}}, "unexpected EOF"},
+		"cannot read":             {[]media.ESPFile{{Path: "a", Data: broken{fault}, Size: 2 << 20}}, `copying "a" into the EFI system partition: the disk is broken`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -139,11 +139,11 @@ func checkISOPath(name string) error {
 	return nil
 }
 
-// commands tells xorriso to make the tree. Each file has a weight of its own:
-// else their order on the medium would be that of their inode numbers.
+// commands tells xorriso to make the tree. Files are named one by one: xorriso
+// lays them out in the order in which it hears of them, and those of a whole
+// folder in that of their inode numbers.
 func commands(entries []isoEntry) string {
 	var b strings.Builder
-	weight := 1 << 30
 	for _, e := range entries {
 		at, mode := quoted("/"+e.path), "0444"
 		switch {
@@ -158,8 +158,6 @@ func commands(entries []isoEntry) string {
 				mode = "0555"
 			}
 			fmt.Fprintf(&b, "-map %s %s\n", quoted(e.source), at)
-			fmt.Fprintf(&b, "-find %s -maxdepth 0 -exec sort_weight %d --\n", at, weight)
-			weight--
 		}
 		fmt.Fprintf(&b, "-chmod %s %s --\n", mode, at)
 	}
