@@ -83,7 +83,9 @@ func (t Tools) ESP(ctx context.Context, f *os.File, files []ESPFile, o ESPOption
 		name: mkfsVFAT, what: "formatting the EFI system partition", files: []*os.File{f},
 		args: []string{
 			"-F", "32", "-S", "512", "-s", fmt.Sprint(r.ClusterSize / fatSector), "-f", "2", "-R", fmt.Sprint(fatReserved),
-			"-a", "-g", "255/63", "-i", fmt.Sprintf("%08x", id), "-n", "EFI", "--invariant", fd(0),
+			// No label: it would have the time of day. --invariant would hold that
+			// still, and the volume id with it.
+			"-a", "-g", "255/63", "-i", fmt.Sprintf("%08x", id), fd(0),
 		},
 	})
 	if err != nil {
@@ -176,7 +178,7 @@ func (l *layout) measure(wanted int64) (*ESPResult, error) {
 
 // clusters returns how many the files and folders take.
 func (l *layout) clusters(size int64) int64 {
-	entries := map[string]int64{".": 1} // the volume's label
+	entries := map[string]int64{".": 0}
 	for _, folder := range l.folders {
 		entries[folder] += 2
 		entries[path.Dir(folder)] += 2 + int64(len(path.Base(folder))/fatName)

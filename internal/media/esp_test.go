@@ -96,8 +96,8 @@ func TestESP(t *testing.T) {
 			t.Errorf("it is %+v", r)
 		}
 		images = append(images, digestOf(t, f, r.Size))
-		// What was made long after is the same.
-		tools.Path += ":/nowhere"
+		// FAT counts time in steps of two seconds.
+		time.Sleep(2100 * time.Millisecond)
 	}
 	if !bytes.Equal(images[0], images[1]) {
 		t.Error("the same files gave different bytes")
