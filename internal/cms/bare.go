@@ -35,6 +35,10 @@ func ParseBare(der []byte) (*SignedData, error) {
 		return nil, fmt.Errorf("reading PKCS #7 signature: %w", err)
 	}
 	s, err := parseSignedData(signed)
+	if errors.Is(err, errAttributes) {
+		// sbvarsign 0.9.4 signs attributes, and wide characters of 4 bytes besides.
+		err = hint.Wrap(err, "make the update with sign-efi-sig-list of efitools, or inlay keys; sbvarsign signs what no firmware takes")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading PKCS #7 signature: %w", err)
 	}

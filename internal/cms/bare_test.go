@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -74,6 +75,11 @@ func TestParseBare(t *testing.T) {
 // Bare or not, what Parse refuses is refused.
 func TestParseBareRefuses(t *testing.T) {
 	t.Parallel()
+	if _, err := cms.ParseBare(vector(t, "bad-attributes.p7s")); !slices.Equal(hint.Of(err), []string{
+		"make the update with sign-efi-sig-list of efitools, or inlay keys; sbvarsign signs what no firmware takes",
+	}) {
+		t.Errorf("signed attributes: advice %q", hint.Of(err))
+	}
 	for name, want := range map[string]string{
 		"bad-attributes": "signed attributes", "bad-attached": "inside the message", "bad-sha1": "SHA-1", "bad-sha224": "SHA-224",
 		"bad-two-signers": "more than one signer", "bad-keyid": "version 3", "bad-pss": "has parameters",

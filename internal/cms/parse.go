@@ -45,6 +45,9 @@ type SignedData struct {
 // describes, with nothing after it, at most 64 KiB and 16 certificates.
 func Parse(der []byte) (*SignedData, error) {
 	s, err := parse(der)
+	if errors.Is(err, errAttributes) {
+		err = hint.Wrap(err, "sign with -noattr")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading PKCS #7 signature: %w", err)
 	}

@@ -10,9 +10,10 @@ import (
 
 	"golang.org/x/crypto/cryptobyte"
 	casn1 "golang.org/x/crypto/cryptobyte/asn1"
-
-	"inlay/internal/hint"
 )
+
+// errAttributes has its advice from whoever knows what the signature is for.
+var errAttributes = errors.New("signed attributes are not accepted: the signature must be over the content itself")
 
 // readSigner reads the SignerInfo, whose digest must be the declared one.
 func (s *SignedData) readSigner(signer cryptobyte.String, declared digest) error {
@@ -20,8 +21,7 @@ func (s *SignedData) readSigner(signer cryptobyte.String, declared digest) error
 		return err
 	}
 	if signer.PeekASN1Tag(explicit(0)) {
-		return hint.Wrap(errors.New("signed attributes are not accepted: the signature must be over the content itself"),
-			"sign with -noattr")
+		return errAttributes
 	}
 	if err := s.readSignature(&signer, declared); err != nil {
 		return err
