@@ -2,7 +2,6 @@ package secureboot
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"os"
@@ -70,50 +69,6 @@ func enroll(ctx context.Context, root *os.Root, set *Set, o EnrollOptions) ([]Wr
 		return nil, hint.Wrap(errors.Join(faults...), "make the updates again, or a new set: inlay keys create")
 	}
 	return carryOut(ctx, root, plan, o)
-}
-
-// AppendRevocations writes an update that adds to dbx, an .auth file, to the
-// firmware whose variables lie in root. Outside setup mode it must be signed by a
-// key in the firmware's KEK or PK.
-func AppendRevocations(ctx context.Context, root *os.Root, auth []byte, o EnrollOptions) ([]Written, error) {
-	done, err := appendRevocations(ctx, root, auth, o)
-	if err != nil {
-		return done, fmt.Errorf("adding to the firmware's dbx: %w", err)
-	}
-	return done, nil
-}
-
-func appendRevocations(ctx context.Context, root *os.Root, auth []byte, o EnrollOptions) ([]Written, error) {
-	u, err := efi.ParseUpdate(auth)
-	if err != nil {
-		return nil, hint.Default(err, "name the dbx.auth that inlay keys revoke made")
-	}
-	lists, err := efi.ParseLists(u.Data)
-	if err != nil {
-		return nil, err
-	}
-	setup, err := SetupMode(root)
-	if err != nil {
-		return nil, err
-	}
-	if setup == nil || !*setup {
-		var by []*x509.Certificate
-		for _, name := range []string{nameKEK, namePK} {
-			v, err := readVariable(root, name)
-			if err != nil {
-				return nil, hint.Default(err, "is efivarfs mounted, and does the machine know Secure Boot?")
-			}
-			trusted, err := efi.ParseLists(v.Data)
-			if err != nil {
-				return nil, fmt.Errorf("reading the firmware's %s: %w", name, err)
-			}
-			by = append(by, certificates(trusted)...)
-		}
-		if _, err := VerifyUpdate(nameDBX, u, true, by...); err != nil {
-			return nil, hint.Wrap(err, "have it signed by a key that is in this firmware's KEK: inlay keys revoke -k DIR")
-		}
-	}
-	return carryOut(ctx, root, []write{newWrite(nameDBX, efi.KeyAttributes|efi.AppendWrite, auth, lists)}, o)
 }
 
 // write is what goes to a variable's file: attributes and update, at once.

@@ -2,6 +2,7 @@ package secureboot_test
 
 import (
 	"bytes"
+	"crypto/x509"
 	"errors"
 	"io/fs"
 	"os"
@@ -180,25 +181,49 @@ func TestAppendRevocations(t *testing.T) {
 	}
 	good := update(secureboot.UpdateOptions{Append: true})
 	enrolled := map[string][]byte{"SetupMode": {0}, "KEK": readFile(t, dir, "KEK.esl"), "PK": readFile(t, dir, "PK.esl")}
+	anybody := map[string][]byte{"SetupMode": {1}}
+	attributes := efi.Variable{Attributes: 0x67, Data: good}.Marshal()
+	bent := bytes.Clone(good)
+	bent[len(bent)-1] ^= 1
 	strange := map[string][]byte{"SetupMode": {0}, "KEK": readFile(t, dir, "db.esl"), "PK": readFile(t, dir, "PK.esl")}
+	authority := makePair(t, "vendor's authority")
+	leaf := issue(t, "vendor", authority, func(c *x509.Certificate) { c.IsCA = false })
+	byLeaf, err := secureboot.NewUpdate("dbx", listOf(t, set.DB.Certificate), leaf, secureboot.UpdateOptions{Append: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	vendor := map[string][]byte{"SetupMode": {0}, "KEK": marshalAll(listOf(t, authority.Certificate)), "PK": readFile(t, dir, "PK.esl")}
 	for name, test := range map[string]struct {
 		variables map[string][]byte
 		auth      []byte
 		want      string
+		advice    string
 	}{
-		"enrolled":        {enrolled, good, ""},
-		"setup mode":      {map[string][]byte{"SetupMode": {1}}, good, ""},
-		"another KEK":     {strange, good, "verifying an update of dbx"},
-		"replaces":        {enrolled, update(secureboot.UpdateOptions{Time: when()}), "verifying an update of dbx"},
-		"no update":       {enrolled, []byte("dbx"), "reading an update"},
-		"no such machine": {nil, good, "reading the firmware's KEK"},
+		"enrolled":        {enrolled, good, "", ""},
+		"setup mode":      {anybody, good, "", ""},
+		"another KEK":     {strange, good, "verifying an update of dbx", "have it signed"},
+		"replaces":        {enrolled, update(secureboot.UpdateOptions{Time: when()}), "it replaces dbx", "sign-efi-sig-list -a"},
+		"no update":       {enrolled, []byte("dbx"), "reading an update", "dbx.auth"},
+		"no such machine": {nil, good, "reading the firmware's KEK", ""},
+		"attributes":      {enrolled, attributes, "begins with attributes", "--include-attrs"},
+		// In setup mode the firmware itself would take all of these. The db would be
+		// revoked by its own update.
+		"the db, in setup mode":   {anybody, readFile(t, dir, "db.auth"), "it is an update of db", "dbx.auth"},
+		"the db":                  {enrolled, readFile(t, dir, "db.auth"), "it is an update of db", "dbx.auth"},
+		"issued by KEK":           {vendor, byLeaf.Marshal(), "", ""},
+		"issued by another":       {enrolled, byLeaf.Marshal(), "verifying an update of dbx", "have it signed"},
+		"replaces, in setup mode": {anybody, update(secureboot.UpdateOptions{Time: when()}), "it replaces dbx", "sign-efi-sig-list -a"},
+		"damaged, in setup mode":  {anybody, bent, "verifying an update of dbx", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			root, folder := firmware(t, test.variables)
 			written, err := secureboot.AppendRevocations(t.Context(), root, test.auth, secureboot.EnrollOptions{})
 			if test.want != "" {
-				checkError(t, err, test.want, "")
+				checkError(t, err, test.want, test.advice)
+				if _, err := os.Stat(filepath.Join(folder, variableFile("dbx"))); !errors.Is(err, fs.ErrNotExist) {
+					t.Errorf("dbx: %v", err)
+				}
 				return
 			}
 			if err != nil || len(written) != 1 || written[0].Certificates != 1 {

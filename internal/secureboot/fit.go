@@ -2,6 +2,7 @@ package secureboot
 
 import (
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -42,7 +43,7 @@ func platform() []string { return []string{namePK, nameKEK, nameDB} }
 
 // readAuth reads the .auth file of a variable.
 func readAuth(name string, data []byte) (efi.Update, []efi.List, error) {
-	u, err := efi.ParseUpdate(data)
+	u, err := parseAuth(data)
 	if err != nil {
 		return efi.Update{}, nil, fmt.Errorf("reading %q: %w", name+".auth", err)
 	}
@@ -57,6 +58,21 @@ func readAuth(name string, data []byte) (efi.Update, []efi.List, error) {
 		return efi.Update{}, nil, hint.Wrap(fmt.Errorf("reading %q: a platform key is exactly one certificate", name+".auth"), "make a new set")
 	}
 	return u, lists, nil
+}
+
+// parseAuth reads an update that is meant for firmware and boot loaders.
+func parseAuth(data []byte) (efi.Update, error) {
+	u, err := efi.ParseUpdate(data)
+	if err == nil {
+		return u, nil
+	}
+	if v, variableErr := efi.ParseVariable(data); variableErr == nil {
+		if _, updateErr := efi.ParseUpdate(v.Data); updateErr == nil {
+			return efi.Update{}, hint.Wrap(errors.New("it begins with attributes, which no firmware expects in a file"),
+				"make it without them: sbvarsign does so without --include-attrs")
+		}
+	}
+	return efi.Update{}, err
 }
 
 // chain says of which updates the signature is not by whom firmware asks for.
