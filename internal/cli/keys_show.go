@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -153,7 +154,7 @@ func runKeysShow(env *Env, o keysShowOptions, names []string) error {
 func setWarnings(dir string) []string {
 	set, err := secureboot.OpenSet(dir)
 	if err != nil {
-		return []string{err.Error()}
+		return []string{strings.Join(append([]string{err.Error()}, hint.Of(err)...), "; ")}
 	}
 	return set.Warnings
 }

@@ -6,8 +6,10 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 
 	"inlay/internal/efi"
+	"inlay/internal/hint"
 )
 
 // readFile reads a file of the size that this package can make use of.
@@ -35,6 +37,12 @@ func readAll(r io.Reader) ([]byte, error) {
 func exists(name string) bool {
 	_, err := os.Lstat(name)
 	return err == nil
+}
+
+// line returns an error and its advice in one line, for where only text is kept.
+func line(err error) string {
+	text := strings.Join(append([]string{err.Error()}, hint.Of(err)...), "; ")
+	return strings.ReplaceAll(text, "\n", "; ")
 }
 
 // bare takes the operation and the path off an error whose message will name the

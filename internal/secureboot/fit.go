@@ -32,7 +32,7 @@ func (s *Set) fit() error {
 		}
 	}
 	for _, err := range s.chain() {
-		s.warn(err.Error())
+		s.warn(line(err))
 	}
 	return nil
 }

@@ -87,10 +87,10 @@ func (n Neighbours) all() []*x509.Certificate {
 func (u *DescribedUpdate) claim() {
 	signed, err := cms.ParseBare(u.update.PKCS7)
 	if err != nil {
-		u.Standing, u.Reason = StandingBad, err.Error()
+		u.Standing, u.Reason = StandingBad, line(err)
 		return
 	}
-	u.Standing, u.Reason = StandingUnknown, "its signer's certificate is not at hand"
+	u.Standing, u.Reason = StandingUnknown, "its signer's certificate is not at hand; name the file or folder that has it, too"
 	u.Signer = signed.Signer()
 	u.Claim = fmt.Sprintf("serial number %x of %s", signed.Serial, signed.Issuer)
 	if u.Signer != nil {

@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -150,6 +151,28 @@ func TestJudge(t *testing.T) {
 				t.Errorf("reason %q", u.Reason)
 			}
 		})
+	}
+}
+
+// An update as sbvarsign makes it: who reads that it does not hold reads what to do.
+func TestSignedAttributes(t *testing.T) {
+	t.Parallel()
+	dir := copySet(t, 0)
+	u := efi.Update{
+		Time: efi.NewStamp(when()), PKCS7: readFile(t, "..", "cms", "testdata", "bad-attributes.p7s"),
+		Data: readFile(t, dir, "KEK.esl"),
+	}
+	write(t, u.Marshal(), dir, "KEK.auth")
+	d, err := secureboot.Describe("KEK.auth", u.Marshal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Judge(secureboot.ReadNeighbours(dir))
+	warnings := strings.Join(openSet(t, dir).Warnings, "\n")
+	for name, got := range map[string]string{"reason": d.Update.Reason, "warnings": warnings} {
+		if !strings.Contains(got, "signed attributes") || !strings.Contains(got, "; make the update with sign-efi-sig-list") {
+			t.Errorf("%s: %q", name, got)
+		}
 	}
 }
 
