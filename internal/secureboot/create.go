@@ -153,6 +153,9 @@ func createSet(ctx context.Context, o SetOptions) (*SetResult, error) {
 	if err != nil {
 		return nil, err
 	}
+	if text := extensionStarts(pairs[nameExtension].Certificate, certificates(others[nameDB])); text != "" {
+		r.Warnings = append(r.Warnings, text)
+	}
 	for i, role := range roles {
 		secret := keys.File{Name: role, Secret: true}
 		if role != pcrKeyFile {

@@ -314,6 +314,28 @@ func TestCreateSetWithOthers(t *testing.T) {
 }
 
 // authorityOf returns a CA of an organization, in DER.
+// An authority in db makes firmware start what the key for extensions signed, if
+// it has issued that key's certificate too.
+func TestExtensionKeyOfAuthorityInDB(t *testing.T) {
+	t.Parallel()
+	authority, folder := makePair(t, "authority"), t.TempDir()
+	write(t, authority.Certificate.Raw, folder, "db", "authority.der")
+	const want = "firmware would start programs signed with the key for extensions: db holds its authority \"CN=authority\""
+	for _, own := range []bool{true, false} {
+		dir, r := newSet(t, func(o *secureboot.SetOptions) {
+			o.Microsoft, o.ExtensionKey = folder, keys.P256
+			if own {
+				o.CA = &authority
+			}
+		})
+		for _, warnings := range [][]string{r.Warnings, openSet(t, dir).Warnings} {
+			if got := strings.Contains(strings.Join(warnings, "\n"), want); got != own {
+				t.Errorf("issued by the authority %v: warnings %q", own, warnings)
+			}
+		}
+	}
+}
+
 func authorityOf(t *testing.T, organization string) []byte {
 	t.Helper()
 	key := makePair(t, "key").Signer

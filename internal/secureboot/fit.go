@@ -27,14 +27,29 @@ func (s *Set) fit() error {
 			return hint.Wrap(fmt.Errorf("%s.auth does not hold the certificate in %s.pem", name, name),
 				"the files come from two runs: bring one set together, or make a new one")
 		}
-		if ext := s.Extension.Certificate; ext != nil && slices.ContainsFunc(inside, ext.Equal) {
+		ext := s.Extension.Certificate
+		if ext != nil && slices.ContainsFunc(inside, ext.Equal) {
 			s.warn(fmt.Sprintf("%s.auth holds the certificate for extensions: firmware would start programs signed with it, too", name))
+		}
+		if name == nameDB {
+			s.warn(extensionStarts(ext, inside))
 		}
 	}
 	for _, err := range s.chain() {
 		s.warn(line(err))
 	}
 	return nil
+}
+
+// extensionStarts warns if one of db's certificates has issued that for extensions,
+// and is "" otherwise: then it doesn't help that db has not the latter itself.
+func extensionStarts(extension *x509.Certificate, db []*x509.Certificate) string {
+	for _, c := range db {
+		if hasIssued(c, extension) && !c.Equal(extension) {
+			return fmt.Sprintf("firmware would start programs signed with the key for extensions: db holds its authority %q; make that key without an authority, or leave the authority out of db", c.Subject)
+		}
+	}
+	return ""
 }
 
 // platform names the variables of a set, in the order in which each is signed by
