@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 
 	"inlay/internal/content"
+	"inlay/internal/efi"
 	"inlay/internal/hint"
 )
 
@@ -91,7 +92,25 @@ func readRevocation(name string) ([]Revocation, error) {
 		}
 		return all, err
 	}
+	if data, err := readFile(name); err == nil {
+		if err := notLists(data); err != nil {
+			return nil, err
+		}
+	}
 	return readExtension(name)
+}
+
+// notLists refuses what holds others' certificates, which are not all meant
+// perhaps.
+func notLists(data []byte) error {
+	const advice = "name the certificates or programs themselves; inlay keys show says what is in it"
+	if _, err := parseLists(data); err == nil {
+		return hint.Wrap(errors.New("it is signature lists"), advice)
+	}
+	if _, err := efi.ParseUpdate(data); err == nil {
+		return hint.Wrap(errors.New("it is an update of a firmware variable"), advice)
+	}
+	return nil
 }
 
 // isPEM says whether a file begins as text that holds PEM does.

@@ -53,6 +53,10 @@ func TestReadRevocations(t *testing.T) {
 	}
 	_, err = secureboot.ReadRevocations(filepath.Join(dir, "db.key"))
 	checkError(t, err, "private key", "its certificate")
+	for file, want := range map[string]string{"db.esl": "signature lists", "db.auth": "an update"} {
+		_, err = secureboot.ReadRevocations(filepath.Join(dir, file))
+		checkError(t, err, "it is "+want, "certificates or programs themselves")
+	}
 	for name, want := range map[string]string{
 		filepath.Join(dir, "nowhere"):        "no such file",
 		filepath.Join(esp, "loader.conf"):    "",
