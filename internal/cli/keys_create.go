@@ -141,8 +141,8 @@ func (o *keysOptions) algorithms() (err error) {
 	if o.extensionKey != "" && o.onlyKey != "" {
 		return usagef("give one of them", "--extension-key and --only-extension-key exclude each other")
 	}
-	if o.set.Algorithm, err = choice("--algorithm", o.algorithm, keys.FirmwareAlgorithms()...); err != nil {
-		if _, known := choice("", o.algorithm, keys.Algorithms()...); known == nil {
+	if o.set.Algorithm, err = choice("--algorithm", strings.ToLower(o.algorithm), keys.FirmwareAlgorithms()...); err != nil {
+		if _, known := choice("", strings.ToLower(o.algorithm), keys.Algorithms()...); known == nil {
 			err = hint.Wrap(err, "firmware takes RSA keys alone; a key for extensions may be of that kind: --extension-key "+o.algorithm)
 		}
 		return err
