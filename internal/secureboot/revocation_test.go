@@ -219,4 +219,10 @@ func TestDenyListOutlivesItsSigner(t *testing.T) {
 	if _, err := os.Stat(o.Dir); err == nil {
 		t.Error("a folder is left behind")
 	}
+	// With its authority a certificate goes, too.
+	authority := makePair(t, "authority")
+	issuedDir, _ := newSet(t, func(o *secureboot.SetOptions) { o.CA = &authority })
+	ca := secureboot.Revocation{Kind: secureboot.RevokedCertificate, Certificate: authority.Certificate}
+	_, err = secureboot.RevokeWith(openSet(t, issuedDir), []secureboot.Revocation{image, ca}, o)
+	checkError(t, err, `would be signed by "CN=acme-db", which is revoked`, "new keys")
 }

@@ -111,13 +111,16 @@ func (r *RevokeResult) dbx(set *Set, certs []*x509.Certificate, programs [][32]b
 // deny makes the deny list. A node that does not believe it trusts nothing, so it
 // must not be signed by a key that goes at the same time.
 func (r *RevokeResult) deny(set *Set, denials []trust.Denial, gone []*x509.Certificate, o RevokeSetOptions) ([]keys.File, error) {
+	goes := func(c *x509.Certificate) bool {
+		return slices.ContainsFunc(gone, func(g *x509.Certificate) bool { return g.Equal(c) || hasIssued(g, c) })
+	}
 	by := set.Extension
-	if by.Signer == nil || slices.ContainsFunc(gone, by.Certificate.Equal) {
+	if by.Signer == nil || goes(by.Certificate) {
 		var err error
 		if by, err = set.Pair(nameDB); err != nil {
 			return nil, err
 		}
-		if slices.ContainsFunc(gone, by.Certificate.Equal) {
+		if goes(by.Certificate) {
 			return nil, hint.Wrap(fmt.Errorf("the deny list would be signed by %q, which is revoked with it", by.Certificate.Subject),
 				"name a set of new keys with -k")
 		}
