@@ -56,8 +56,6 @@ func (t Tools) ISO(ctx context.Context, out *os.File, o ISOOptions) error {
 }
 
 func (t Tools) isoArguments(o ISOOptions) []string {
-	at := t.Epoch.UTC()
-	stamp := fmt.Sprintf("=%d", at.Unix())
 	args := [][]string{
 		{"-no_rc"},
 		{"-report_about", "SORRY"},
@@ -81,10 +79,8 @@ func (t Tools) isoArguments(o ISOOptions) []string {
 		{"-chmod", "0555", "/", "--"},
 		{"-chown_r", "0", "/", "--"},
 		{"-chgrp_r", "0", "/", "--"},
-		{"-alter_date_r", "b", stamp, "/", "--"},
-		{"-alter_date_r", "c", stamp, "/", "--"},
-		{"-volume_date", "all_file_dates", stamp},
-		{"-volume_date", "uuid", at.Format("20060102150405") + "00"},
+		// The volume's own dates it has from SOURCE_DATE_EPOCH.
+		{"-volume_date", "all_file_dates", fmt.Sprintf("=%d", t.Epoch.Unix())},
 		{"-append_partition", "2", typeESP, fd(1)},
 		{"-boot_image", "any", "appended_part_as=gpt"},
 		// The first partition begins at the file system, so that a stick's can be

@@ -1,6 +1,7 @@
 package media_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io/fs"
@@ -13,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"inlay/internal/media"
+	"inlay/internal/secureboot"
 	"inlay/test/sample"
 )
 
@@ -145,5 +147,37 @@ func TestMediumToolsMissing(t *testing.T) {
 	o.UKI.Step = o.Step
 	if _, err := media.MakeMedium(t.Context(), s, o); err == nil || !strings.Contains(err.Error(), "not installed") {
 		t.Errorf("the error is %v", err)
+	}
+}
+
+// TestMediumReplacesSignature shows that a boot loader has the signature of the
+// medium's key alone: what others have signed starts on machines of others.
+func TestMediumReplacesSignature(t *testing.T) {
+	t.Parallel()
+	others, ours := sample.Pair(t, sample.Certificate{Name: "others", Key: sample.RSA(t, 2048)}), sample.Pair(t, sample.Certificate{Name: "ours", Key: sample.RSA(t, 2048)})
+	root := rootFolder(t, bootable("x86-64", "x64"))
+	signed := unnamed(t)
+	program := sample.BootLoader("x86-64")
+	size, err := secureboot.SignProgram(bytes.NewReader(program), int64(len(program)), *others, signed, secureboot.SignOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(root, "usr/lib/systemd/boot/efi/systemd-bootx64.efi"), string(digestOf(t, signed, size)), 0o644)
+	out := t.TempDir()
+	o := mediumOptions(t, media.OutputFiles, out)
+	o.UKI.Signer = ours
+	if _, err := media.MakeMedium(t.Context(), open(t, root, media.SystemOptions{}), o); err != nil {
+		t.Fatal(err)
+	}
+	loader, err := os.ReadFile(filepath.Join(out, "EFI/BOOT/BOOTX64.EFI"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := bytes.NewReader(loader)
+	if _, err := secureboot.VerifyProgram(at, at.Size(), ours.Certificate); err != nil {
+		t.Errorf("ours: %v", err)
+	}
+	if _, err := secureboot.VerifyProgram(at, at.Size(), others.Certificate); err == nil {
+		t.Error("the signature of others is still there")
 	}
 }
