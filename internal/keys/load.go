@@ -9,7 +9,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"strings"
 
 	"inlay/internal/hint"
 )
@@ -17,16 +16,6 @@ import (
 // maxFileSize bounds a key or certificate file; a certificate with a thousand
 // names in it stays far below.
 const maxFileSize = 256 << 10
-
-// The types of PEM blocks that matter here.
-const (
-	typeCertificate = "CERTIFICATE"
-	typePKCS8       = "PRIVATE KEY"
-	typePKCS1       = "RSA PRIVATE KEY"
-	typeSEC1        = "EC PRIVATE KEY"
-	typeEncrypted   = "ENCRYPTED PRIVATE KEY"
-	typeECParams    = "EC PARAMETERS"
-)
 
 // Load reads a private key and its certificate from PEM files and makes sure
 // that they belong together. A key file that everybody can read or write is not
@@ -178,50 +167,6 @@ func decodeKey(block *pem.Block) (crypto.Signer, error) {
 		return nil, err
 	}
 	return signer, nil
-}
-
-// decodePEM returns the blocks of a PEM file, at least one. Text around them is
-// allowed (RFC 7468 section 2; openssl x509 -text writes it), a block cut off or
-// damaged is not.
-func decodePEM(data []byte) ([]*pem.Block, error) {
-	if len(data) == 0 {
-		return nil, errors.New("it is empty")
-	}
-	begins := strings.Count("\n"+string(data), "\n-----BEGIN ")
-	var blocks []*pem.Block
-	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
-		blocks = append(blocks, block)
-	}
-	switch {
-	case len(blocks) < begins:
-		return nil, errors.New("it holds a damaged PEM block")
-	case len(blocks) > 0:
-		return blocks, nil
-	case isDER(data):
-		return nil, hint.Wrap(errors.New("it is DER, not PEM"),
-			"convert it with openssl x509 (a certificate) or openssl pkey (a key): -inform der -in FILE -out NEW")
-	default:
-		return nil, errors.New("it holds no PEM block")
-	}
-}
-
-// isDER says whether data looks like the sequence that keys and certificates
-// are in DER: good enough for advice.
-func isDER(data []byte) bool {
-	return len(data) > 2 && data[0] == 0x30 && data[1]&0x80 != 0
-}
-
-func isPrivate(blockType string) bool {
-	return strings.HasSuffix(blockType, "PRIVATE KEY")
-}
-
-// shortType bounds what an error quotes of a stranger's file.
-func shortType(blockType string) string {
-	const longest = 40
-	if len(blockType) > longest {
-		return blockType[:longest] + "…"
-	}
-	return blockType
 }
 
 // readFile reads a small file, or a pipe: shells hand secrets over as /dev/fd/N.
