@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -89,6 +90,9 @@ func runKeysEnroll(ctx context.Context, env *Env, o keysEnrollOptions, dir strin
 			return nil, err
 		}
 		report.Warnings = set.Warnings
+		if set.HasAuth("dbx") {
+			report.Warnings = append(report.Warnings, "dbx.auth of the set is not written; add it afterwards: inlay keys enroll --dbx "+filepath.Join(dir, "dbx.auth"))
+		}
 		return secureboot.Enroll(ctx, root, set, secureboot.EnrollOptions{DryRun: o.dryRun})
 	}
 	if o.dbx != "" {

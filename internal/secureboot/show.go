@@ -61,8 +61,12 @@ func DescribePath(path string) ([]*Description, error) {
 	for _, files := range [][]string{filesOf(namePK), filesOf(nameKEK), filesOf(nameDB), filesOf(nameDBX), {nameExtension + ".pem"}} {
 		for _, file := range files {
 			name := filepath.Join(path, file)
-			if info, err := os.Stat(name); err != nil || info.IsDir() {
+			info, err := os.Stat(name)
+			if isNotExist(err) || err == nil && info.IsDir() {
 				continue
+			}
+			if err != nil {
+				return nil, fmt.Errorf("reading %q: %w", name, bare(err))
 			}
 			d, err := describeFile(name)
 			if err != nil {

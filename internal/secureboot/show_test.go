@@ -114,6 +114,15 @@ func TestDescribePath(t *testing.T) {
 	if diff := cmp.Diff([]string{"PK.auth", "KEK.auth", "db.esl", "ext.pem"}, names); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+	// A file that is there but cannot be looked at is not passed over.
+	if err := os.Symlink("PK.auth", filepath.Join(dir, "loop")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(filepath.Join(dir, "loop"), filepath.Join(dir, "PK.auth")); err != nil {
+		t.Fatal(err)
+	}
+	_, err = secureboot.DescribePath(dir)
+	checkError(t, err, "too many levels", "")
 	_, err = secureboot.DescribePath(t.TempDir())
 	checkError(t, err, "no file of a set", "inlay keys create")
 }
