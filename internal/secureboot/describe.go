@@ -121,7 +121,13 @@ func describe(name string, data []byte) (*Description, error) {
 
 // isCertificate tells PEM and DER from what firmware writes.
 func isCertificate(data []byte) bool {
-	return strings.Contains(string(data[:min(len(data), 64<<10)]), "-----BEGIN ") || len(data) > 2 && data[0] == 0x30 && data[1] == 0x82
+	return strings.Contains(string(data[:min(len(data), 64<<10)]), "-----BEGIN ") || isDER(data)
+}
+
+// isDER says whether data begins as a certificate in DER does: a sequence of 128
+// bytes to 64 KiB.
+func isDER(data []byte) bool {
+	return len(data) > 2 && data[0] == 0x30 && (data[1] == 0x81 || data[1] == 0x82)
 }
 
 func (d *Description) describeLists(lists []efi.List) {

@@ -80,7 +80,7 @@ func readRevocation(name string) ([]Revocation, error) {
 	case string(magic[:2]) == "MZ":
 		digest, err := ProgramDigest(f, info.Size())
 		return []Revocation{{Origin: name, Kind: RevokedProgram, Digest: digest}}, err
-	case isPEM(f), bytes.Equal(magic[:2], []byte{0x30, 0x82}):
+	case isPEM(f), isDER(magic):
 		data, err := readFile(name)
 		if err != nil {
 			return nil, err

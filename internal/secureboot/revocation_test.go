@@ -2,8 +2,12 @@ package secureboot_test
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/x509"
 	"encoding/hex"
+	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
@@ -53,6 +57,16 @@ func TestReadRevocations(t *testing.T) {
 	}
 	_, err = secureboot.ReadRevocations(filepath.Join(dir, "db.key"))
 	checkError(t, err, "private key", "its certificate")
+	// A certificate of less than 256 bytes.
+	small := certifySmall(t)
+	write(t, small.Raw, dir, "small.der")
+	items, err = secureboot.ReadRevocations(filepath.Join(dir, "small.der"))
+	if err != nil || len(items) != 1 || !small.Equal(items[0].Certificate) {
+		t.Errorf("a small certificate: %v, %v", items, err)
+	}
+	if d, err := secureboot.Describe("small.der", small.Raw); err != nil || len(d.Entries) != 1 || !small.Equal(d.Entries[0].Certificate) {
+		t.Errorf("a small certificate: %v, %v", d, err)
+	}
 	for file, want := range map[string]string{"db.esl": "signature lists", "db.auth": "an update"} {
 		_, err = secureboot.ReadRevocations(filepath.Join(dir, file))
 		checkError(t, err, "it is "+want, "certificates or programs themselves")
@@ -68,6 +82,25 @@ func TestReadRevocations(t *testing.T) {
 		_, err := secureboot.ReadRevocations(name)
 		checkError(t, err, want, "root hashes")
 	}
+}
+
+// certifySmall makes a certificate so small that its length takes one byte in DER.
+func certifySmall(t *testing.T) *x509.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: when(), NotAfter: when()}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil || der[1] != 0x81 {
+		t.Fatalf("%d bytes, %v", len(der), err)
+	}
+	return cert
 }
 
 func TestRevokeWith(t *testing.T) {
