@@ -71,7 +71,7 @@ func (env *Env) printEntriesOfKeys(entries []entryReport) {
 	for _, e := range entries {
 		switch {
 		case e.Problem != "":
-			fmt.Fprintf(w, "  (%s: %s)\t\t\t%s\t%s\n", e.Type, printable(e.Problem), cmp.Or(e.Owner, "-"), cmp.Or(e.Hash, "-"))
+			fmt.Fprintf(w, "  (%s%s)\t\t\t%s\t%s\n", typePrefix(e), printable(e.Problem), cmp.Or(e.Owner, "-"), cmp.Or(e.Hash, "-"))
 		case e.Subject != "" || e.Fingerprint != "":
 			fmt.Fprintf(w, "  %s\t%s\t%s\t%s\t%s\n", printable(cmp.Or(e.Subject, "-")), issuerText(e), validText(e), cmp.Or(e.Owner, "-"), e.Fingerprint)
 		case hashes[e.Type] > few:
@@ -85,6 +85,14 @@ func (env *Env) printEntriesOfKeys(entries []entryReport) {
 		}
 	}
 	w.Flush() //nolint:errcheck // whoever has lost the terminal cannot be told so on it
+}
+
+// typePrefix names the type of an entry with a problem, if that much is known.
+func typePrefix(e entryReport) string {
+	if e.Type == "" {
+		return ""
+	}
+	return e.Type + ": "
 }
 
 func issuerText(e entryReport) string {
