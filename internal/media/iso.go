@@ -15,13 +15,15 @@ import (
 // VolumeID is the name of the ISO's file system; the installer looks for it.
 const VolumeID = "UKI_ISO_INSTALL"
 
-// typeESP is the partition type of an EFI system partition.
-const typeESP = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
+// BootImage is the EFI system partition as a file of the ISO: what starts Kairos
+// from a medium mounts it by this name to find what is to be installed.
+const BootImage = "efiboot.img"
 
 // ISOOptions say what is on a medium.
 type ISOOptions struct {
-	// ESP is the EFI system partition.
-	ESP *os.File
+	// ESP is the path of the EFI system partition, which must have a name, as an
+	// ISOFile's source.
+	ESP string
 	// Overlay is a folder whose content lies at the root, or "".
 	Overlay string
 	// Files are put there too.
@@ -31,8 +33,9 @@ type ISOOptions struct {
 }
 
 // ISO makes an ISO 9660 file system in out, an empty file that needs no name,
-// with the EFI system partition behind it. It boots from a disc (El Torito) and
-// from a stick (GPT). The same content gives the same bytes.
+// with the EFI system partition in it: a file, and at once a partition of a GPT.
+// It boots from a disc (El Torito) and from a stick (GPT). The same content gives
+// the same bytes.
 func (t Tools) ISO(ctx context.Context, out *os.File, o ISOOptions) error {
 	overlay := o.Overlay
 	if overlay != "" {
@@ -41,12 +44,12 @@ func (t Tools) ISO(ctx context.Context, out *os.File, o ISOOptions) error {
 			return err
 		}
 	}
-	entries, err := isoTree(overlay, o.Files)
+	entries, err := isoTree(overlay, append([]ISOFile{{Path: BootImage, Source: o.ESP}}, o.Files...))
 	if err != nil {
 		return err
 	}
 	err = t.run(ctx, job{
-		name: xorriso, what: "writing the ISO", files: []*os.File{out, o.ESP},
+		name: xorriso, what: "writing the ISO", files: []*os.File{out},
 		args: t.isoArguments(o), input: strings.NewReader(commands(entries)),
 	})
 	if err != nil {
@@ -81,13 +84,9 @@ func (t Tools) isoArguments(o ISOOptions) []string {
 		{"-chgrp_r", "0", "/", "--"},
 		// The volume's own dates it has from SOURCE_DATE_EPOCH.
 		{"-volume_date", "all_file_dates", fmt.Sprintf("=%d", t.Epoch.Unix())},
-		{"-append_partition", "2", typeESP, fd(1)},
-		{"-boot_image", "any", "appended_part_as=gpt"},
-		// The first partition begins at the file system, so that a stick's can be
-		// mounted as well as the whole.
-		{"-boot_image", "any", "partition_offset=16"},
 		{"-boot_image", "any", "gpt_disk_guid=" + o.Disk.String()},
-		{"-boot_image", "any", "efi_path=--interval:appended_partition_2:all::"},
+		{"-boot_image", "any", "efi_path=/" + BootImage},
+		{"-boot_image", "any", "efi_boot_part=--efi-boot-image"},
 		// El Torito counts to 65535 sectors, and FAT32 takes more. By UEFI 2.10,
 		// 13.3.2.1, a count of 0 or 1 is all up to the end of the disc.
 		{"-boot_image", "any", "load_size=512"},

@@ -44,15 +44,6 @@ func overlayFolder(t testing.TB, names ...string) string {
 	return folder
 }
 
-func fileWith(t testing.TB, text string) *os.File {
-	t.Helper()
-	f := unnamed(t)
-	if _, err := f.WriteString(text); err != nil {
-		t.Fatal(err)
-	}
-	return f.File
-}
-
 func named(t testing.TB, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "it")
@@ -73,12 +64,17 @@ func disk(t testing.TB) guid.GUID {
 func makeISO(t testing.TB, overlay string, files []media.ISOFile) (*stage.File, *media.ESPResult) {
 	t.Helper()
 	tools := tools(t)
-	esp, out := unnamed(t), unnamed(t)
-	r, err := tools.ESP(t.Context(), esp.File, sampleESP(), media.ESPOptions{})
+	out := unnamed(t)
+	esp, err := os.Create(filepath.Join(t.TempDir(), "esp"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := tools.ISO(t.Context(), out.File, media.ISOOptions{ESP: esp.File, Overlay: overlay, Files: files, Disk: disk(t)}); err != nil {
+	defer esp.Close()
+	r, err := tools.ESP(t.Context(), esp, sampleESP(), media.ESPOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tools.ISO(t.Context(), out.File, media.ISOOptions{ESP: esp.Name(), Overlay: overlay, Files: files, Disk: disk(t)}); err != nil {
 		t.Fatal(err)
 	}
 	return out, r
@@ -149,12 +145,16 @@ func TestISO(t *testing.T) {
 	if got := command(t, "mtype", "mtools", "-i", part, "::EFI/BOOT/BOOTX64.EFI"); got != "boot" {
 		t.Errorf("the loader is %q", got)
 	}
-	// The content comes back.
+	// It is a file of the disc too, as systems look for it.
 	back := filepath.Join(t.TempDir(), "back")
 	command(t, "xorriso", "xorriso", "-osirrox", "on", "-indev", path, "-extract", "/", back)
+	if file, err := os.ReadFile(filepath.Join(back, media.BootImage)); err != nil || !bytes.Equal(file, images[0][start:start+esp.Size]) {
+		t.Errorf("%s is not the partition (%v)", media.BootImage, err)
+	}
+	// The content comes back.
 	got := map[string]string{}
 	err := filepath.WalkDir(back, func(p string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
+		if err != nil || d.IsDir() || d.Name() == media.BootImage {
 			return err
 		}
 		rel, _ := filepath.Rel(back, p)
@@ -207,6 +207,7 @@ func TestISORefuses(t *testing.T) {
 		want    string
 	}{
 		"twice":      {overlayFolder(t, "extensions/a.raw"), []media.ISOFile{{Path: "extensions/a.raw", Source: named(t, "")}}, `"extensions/a.raw" is to be put on the medium twice`},
+		"another":    {overlayFolder(t, media.BootImage), nil, `"efiboot.img" is to be put on the medium twice`},
 		"in a file":  {overlayFolder(t, "extensions"), []media.ISOFile{{Path: "extensions/a.raw", Source: named(t, "")}}, `"extensions" in the overlay folder is no folder`},
 		"in a link":  {overlayFolder(t), []media.ISOFile{{Path: "current/a.raw", Source: named(t, "")}}, `"current" in the overlay folder is no folder`},
 		"outside":    {"", []media.ISOFile{{Path: "../a.raw", Source: named(t, "")}}, `"../a.raw" cannot be a name`},
@@ -216,7 +217,7 @@ func TestISORefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			err := tools.ISO(t.Context(), unnamed(t).File, media.ISOOptions{ESP: fileWith(t, strings.Repeat("x", 4096)), Overlay: c.overlay, Files: c.files})
+			err := tools.ISO(t.Context(), unnamed(t).File, media.ISOOptions{ESP: named(t, strings.Repeat("x", 4096)), Overlay: c.overlay, Files: c.files})
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("the error is %v, want %q", err, c.want)
 			}
@@ -233,7 +234,7 @@ func TestISOFails(t *testing.T) {
 		t.Skip(err)
 	}
 	defer full.Close()
-	err = tools.ISO(t.Context(), full, media.ISOOptions{ESP: fileWith(t, strings.Repeat("x", 4096))})
+	err = tools.ISO(t.Context(), full, media.ISOOptions{ESP: named(t, strings.Repeat("x", 4096))})
 	if err == nil || !strings.HasPrefix(err.Error(), "writing the ISO") {
 		t.Errorf("the error is %v", err)
 	}

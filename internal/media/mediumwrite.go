@@ -20,15 +20,12 @@ import (
 // writeISO makes the EFI system partition and the ISO around it.
 func (m *medium) writeISO(ctx context.Context, files []ESPFile) error {
 	m.step(StepESP)
-	esp, err := m.temporary("esp")
-	if err != nil {
-		return err
-	}
-	if m.result.ESP, err = m.Tools.ESP(ctx, esp.File, files, ESPOptions{Size: m.ESPSize}); err != nil {
+	o := ISOOptions{Overlay: m.Overlay}
+	var err error
+	if o.ESP, err = m.esp(ctx, files); err != nil {
 		return err
 	}
 	m.step(StepISO)
-	o := ISOOptions{ESP: esp.File, Overlay: m.Overlay}
 	inside := []string{"iso"}
 	for _, e := range m.result.Extensions {
 		inside = append(inside, e.Path, e.Digest)
@@ -55,6 +52,23 @@ func (m *medium) writeISO(ctx context.Context, files []ESPFile) error {
 	}
 	m.result.VolumeID, m.result.Disk = VolumeID, o.Disk.String()
 	return m.commit(ctx, out)
+}
+
+// esp makes the EFI system partition and returns its path. It needs a name, for
+// xorriso: one in a hidden folder beside the output, which is gone with m.
+func (m *medium) esp(ctx context.Context, files []ESPFile) (string, error) {
+	folder, err := os.MkdirTemp(m.UKI.Output, ".inlay-esp-")
+	if err != nil {
+		return "", err
+	}
+	m.closers = append(m.closers, func() { _ = os.RemoveAll(folder) })
+	path := filepath.Join(folder, BootImage)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return "", err
+	}
+	m.result.ESP, err = m.Tools.ESP(ctx, f, files, ESPOptions{Size: m.ESPSize})
+	return path, errors.Join(err, f.Close())
 }
 
 // writeContainer makes a container image of the files.
