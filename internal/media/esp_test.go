@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -80,6 +81,18 @@ func digestOf(t testing.TB, f io.ReaderAt, size int64) []byte {
 		t.Fatal(err)
 	}
 	return all
+}
+
+// TestToolsFullDisk shows that a disk without room is told as such, whichever
+// program met it.
+func TestToolsFullDisk(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	write(t, filepath.Join(folder, "mkfs.vfat"), "#!/bin/sh\necho 'error in fat_write: No space left on device' >&2\nexit 1\n", 0o755)
+	_, err := media.Tools{Path: folder}.ESP(t.Context(), unnamed(t).File, sampleESP(), media.ESPOptions{})
+	if !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("the error is %v", err)
+	}
 }
 
 func TestESP(t *testing.T) {

@@ -101,6 +101,9 @@ func (t Tools) run(ctx context.Context, j job) error {
 	c.WaitDelay = stopLimit
 	c.ExtraFiles = j.files
 	c.Dir = "/"
+	// Ctrl-C at a terminal goes to a whole group: this process decides alone what
+	// an interrupted program means.
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	c.Env = []string{
 		"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/", "LC_ALL=C.UTF-8", "TZ=UTC",
 		"SOURCE_DATE_EPOCH=" + strconv.FormatInt(t.Epoch.Unix(), 10),
@@ -120,14 +123,21 @@ func (t Tools) run(ctx context.Context, j job) error {
 	case source.err != nil:
 		return fmt.Errorf("%s: %w", j.what, source.err)
 	case err != nil:
+		text := said.fault()
+		if strings.Contains(text, noSpace) {
+			return fmt.Errorf("%s with %s: %w", j.what, j.name, syscall.ENOSPC)
+		}
 		err = fmt.Errorf("%s with %s: %w", j.what, j.name, err)
-		if text := said.fault(); text != "" {
+		if text != "" {
 			err = fmt.Errorf("%w: %s", err, text)
 		}
 		return err
 	}
 	return nil
 }
+
+// noSpace is how the C library says, in English, what no program has a code for.
+const noSpace = "No space left on device"
 
 // faithful remembers that reading failed: to the program at the other end of
 // the pipe that looks like the end of the file.
