@@ -32,7 +32,11 @@ func (p *Program) Close() { p.close() }
 // is "", name in the source or on the build machine, whose root folder host is.
 func (s *System) Program(flag, given, name, host string) (*Program, error) {
 	if given != "" {
-		return openProgram(given, fmt.Sprintf("file %q", given))
+		p, err := openProgram(given, fmt.Sprintf("file %q", given))
+		if err != nil {
+			return nil, fmt.Errorf("reading %s: %w", flag, err)
+		}
+		return p, nil
 	}
 	in := path.Join(stubFolder, name)
 	if _, ok := s.Find(in); ok {

@@ -193,6 +193,13 @@ func (m *ukiMaker) collect() (*Kernel, error) {
 	}
 	m.closers = append(m.closers, m.stub.Close)
 	r.Stub = m.stub.Origin
+	for _, e := range m.Entries {
+		parts := m.parts
+		parts.Profiles = e.Profiles
+		if err := uki.Check(parts, uki.Options{Stub: m.stub.SectionReader}); err != nil {
+			return nil, err
+		}
+	}
 	if m.Splash != "" {
 		if m.parts.Splash, err = readSplash(m.Splash); err != nil {
 			return nil, err
@@ -205,7 +212,7 @@ func (m *ukiMaker) collect() (*Kernel, error) {
 func readSplash(name string) ([]byte, error) {
 	p, err := openProgram(name, "")
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("reading the picture: %w", err)
 	}
 	defer p.Close()
 	const advice = "make one with ImageMagick: convert picture.png -type TrueColor BMP3:splash.bmp"
@@ -243,7 +250,7 @@ func (m *ukiMaker) build(ctx context.Context, e Entry) error {
 	path := filepath.Join(m.Output, e.Name+".efi")
 	file, err := stage.Create(path, 0o644)
 	if err != nil {
-		return hint.Wrap(err, "--output names the folder for the images; it must exist and be writable")
+		return hint.Wrap(err, "the output folder must exist and be writable, and hold no folder of that name")
 	}
 	m.images.Files = append(m.images.Files, Image{Entry: e, File: file})
 	parts := m.parts

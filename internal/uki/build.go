@@ -22,6 +22,16 @@ func Build(ctx context.Context, w Output, p Parts, o Options) (*Result, error) {
 	return result, nil
 }
 
+// Check says, before an initrd is packed, whether kernel and stub fit each other
+// and the profiles. Of the parts, Linux and Profiles are looked at.
+func Check(p Parts, o Options) error {
+	b := builder{parts: p, options: o}
+	if err := b.open(); err != nil {
+		return fmt.Errorf("building a unified kernel image: %w", err)
+	}
+	return nil
+}
+
 func build(ctx context.Context, w Output, p Parts, o Options) (*Result, error) {
 	b := builder{parts: p, options: o}
 	if err := b.open(); err != nil {
