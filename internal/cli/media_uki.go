@@ -113,5 +113,8 @@ func checkOutput(folder string) error {
 	if err == nil && !info.IsDir() {
 		err = fmt.Errorf("%q is not a folder", folder)
 	}
-	return hint.Wrap(err, "--output names the folder for the result; it must exist and be writable")
+	if err != nil {
+		err = fmt.Errorf("looking for the output folder: %w", err)
+	}
+	return hint.Wrap(err, "make the folder first, or name another one")
 }

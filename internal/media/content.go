@@ -83,7 +83,7 @@ func (k *keeper) start() error {
 	}
 	file, err := stage.Create(filepath.Join(dir, "inlay-root"), 0o600)
 	if err != nil {
-		return hint.Wrap(err, "--output names the folder for the result; it must exist, be writable and have room for the root file system")
+		return hint.Wrap(err, "the output folder must exist, be writable and have room for the root file system")
 	}
 	k.system.spool, k.buffer = file, bufio.NewWriterSize(file, spoolBuffer)
 	return nil

@@ -171,6 +171,8 @@ func (j *Judge) Check(ctx context.Context, source, origin string) (*verify.Verdi
 		return nil, err
 	case verdict.Result == verify.Unreadable:
 		return nil, fmt.Errorf("reading the extension %q: %w", origin, verdict.Err)
+	case !verdict.Trusted() && len(j.Anchors.Anchors) == 0:
+		return nil, hint.Wrap(&RefusedError{origin, verdict}, "pass -k DIR with the keys that the medium is to enrol: without any its system trusts nobody")
 	case !verdict.Trusted():
 		return nil, refused(origin, verdict)
 	}
@@ -293,9 +295,12 @@ func overlayExtensions(overlay string) ([]*Extension, error) {
 		if !known && (filepath.Dir(name) != extensionsFolder || !strings.HasSuffix(name, ".raw")) {
 			return nil
 		}
-		// A link that leads nowhere on the medium is nothing to use.
-		if info, err := root.Stat(name); err != nil || !info.Mode().IsRegular() {
-			return nil //nolint:nilerr // as said
+		info, err := root.Stat(name)
+		if err != nil {
+			return hint.Wrap(fmt.Errorf("the extension %q in the overlay is a link that leads nowhere on the medium", name), "put the file itself there")
+		}
+		if !info.Mode().IsRegular() {
+			return nil
 		}
 		path := filepath.Join(overlay, filepath.FromSlash(name))
 		found = append(found, &Extension{Path: name, Origin: path, source: path})

@@ -223,7 +223,7 @@ func (s *System) Release() (*Release, error) {
 	at, ok := s.Find("etc/os-release", "usr/lib/os-release")
 	if !ok {
 		return nil, hint.Wrap(errors.New("the source has no os-release, neither in /etc nor in /usr/lib"),
-			"name the image or folder of a whole system; --layers and extensions have no place here")
+			"name the image or folder of a whole system, not of an extension or a single program")
 	}
 	text, err := s.ReadFile(at, osrelease.MaxSize)
 	if err != nil {

@@ -99,6 +99,9 @@ func (o *MediumOptions) Check() error {
 	if err := CheckEnroll(o.Enroll); err != nil {
 		return err
 	}
+	if strings.ContainsAny(o.Name, "/\x00") || strings.HasPrefix(o.Name, ".") {
+		return hint.Wrap(fmt.Errorf("the result cannot be called %q", o.Name), "give a plain name with --name; the folder is named apart")
+	}
 	switch o.Type {
 	case OutputISO:
 		return nil
@@ -267,7 +270,7 @@ func (m *medium) loaderFile(program *Program, architecture string) (ESPFile, err
 func (m *medium) temporary(name string) (*stage.File, error) {
 	f, err := stage.Create(filepath.Join(m.UKI.Output, "inlay-"+name), 0o600)
 	if err != nil {
-		return nil, hint.Default(err, "--output-dir names the folder for the result; it must exist and be writable")
+		return nil, hint.Default(err, "the output folder must exist and be writable")
 	}
 	m.closers = append(m.closers, f.Discard)
 	return f, nil
@@ -370,9 +373,6 @@ func (m *medium) named(architecture string) error {
 		if name, err = m.system.baseName(architecture); err != nil {
 			return err
 		}
-	}
-	if strings.ContainsAny(name, "/\x00") || strings.HasPrefix(name, ".") {
-		return hint.Wrap(fmt.Errorf("the result cannot be called %q", name), "give a plain name with --name; --output-dir names the folder")
 	}
 	m.path = filepath.Join(m.UKI.Output, name+suffix)
 	if info, err := os.Stat(m.path); err == nil && info.IsDir() {

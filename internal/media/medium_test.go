@@ -137,6 +137,39 @@ func TestMediumInPlace(t *testing.T) {
 	}
 }
 
+// TestMediumStubOfAnotherArchitecture is told before the initrd is packed, which
+// takes minutes.
+func TestMediumStubOfAnotherArchitecture(t *testing.T) {
+	t.Parallel()
+	root := bootable("x86-64", "x64")
+	root["usr/lib/systemd/boot/efi/linuxx64.efi.stub"] = string(sample.Stub("arm64"))
+	s, out := open(t, rootFolder(t, root), media.SystemOptions{}), t.TempDir()
+	o := mediumOptions(t, media.OutputFiles, out)
+	o.UKI.Step = func(media.Step) { t.Error("work was begun") }
+	if _, err := media.MakeMedium(t.Context(), s, o); err == nil || !strings.Contains(err.Error(), "the stub is for arm64, and the kernel for x86-64") {
+		t.Errorf("the error is %v", err)
+	}
+	if left := below(t, out); len(left) > 0 {
+		t.Errorf("it leaves %q", left)
+	}
+}
+
+// TestMediumLinkToNowhere refuses an extension that would not be on the medium.
+func TestMediumLinkToNowhere(t *testing.T) {
+	t.Parallel()
+	tools(t)
+	overlay := t.TempDir()
+	if err := os.Symlink(named(t, "extension"), filepath.Join(overlay, "k3s.sysext.raw")); err != nil {
+		t.Fatal(err)
+	}
+	o := mediumOptions(t, media.OutputISO, t.TempDir())
+	o.Overlay = overlay
+	_, err := media.MakeMedium(t.Context(), open(t, rootFolder(t, bootable("x86-64", "x64")), media.SystemOptions{}), o)
+	if err == nil || !strings.Contains(err.Error(), `"k3s.sysext.raw" in the overlay is a link that leads nowhere`) {
+		t.Errorf("the error is %v", err)
+	}
+}
+
 // TestMediumToolsMissing is told before any work.
 func TestMediumToolsMissing(t *testing.T) {
 	t.Parallel()
