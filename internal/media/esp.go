@@ -80,12 +80,12 @@ func (t Tools) ESP(ctx context.Context, f *os.File, files []ESPFile, o ESPOption
 		return nil, fmt.Errorf("making room for the EFI system partition: %w", err)
 	}
 	err = t.run(ctx, job{
-		name: mkfsVFAT, what: "formatting the EFI system partition", files: []*os.File{f},
+		name: mkfsVFAT, what: "formatting the EFI system partition", file: f,
 		args: []string{
 			"-F", "32", "-S", "512", "-s", fmt.Sprint(r.ClusterSize / fatSector), "-f", "2", "-R", fmt.Sprint(fatReserved),
 			// No label: it would have the time of day. --invariant would hold that
 			// still, and the volume id with it.
-			"-a", "-g", "255/63", "-i", fmt.Sprintf("%08x", id), fd(0),
+			"-a", "-g", "255/63", "-i", fmt.Sprintf("%08x", id), fd,
 		},
 	})
 	if err != nil {
@@ -108,8 +108,8 @@ func (t Tools) fill(ctx context.Context, f *os.File, l *layout) error {
 	}
 	if len(folders) > 0 {
 		err := t.run(ctx, job{
-			name: mmd, what: "making folders in the EFI system partition", files: []*os.File{f},
-			args: append([]string{"-i", fd(0)}, folders...),
+			name: mmd, what: "making folders in the EFI system partition", file: f,
+			args: append([]string{"-i", fd}, folders...),
 		})
 		if err != nil {
 			return err
@@ -117,8 +117,8 @@ func (t Tools) fill(ctx context.Context, f *os.File, l *layout) error {
 	}
 	for _, file := range l.files {
 		err := t.run(ctx, job{
-			name: mcopy, what: fmt.Sprintf("copying %q into the EFI system partition", file.Path), files: []*os.File{f},
-			args: []string{"-i", fd(0), "-", "::" + file.Path}, input: &exactly{file.reader(), file.Size},
+			name: mcopy, what: fmt.Sprintf("copying %q into the EFI system partition", file.Path), file: f,
+			args: []string{"-i", fd, "-", "::" + file.Path}, input: &exactly{file.reader(), file.Size},
 		})
 		if err != nil {
 			return err

@@ -49,7 +49,7 @@ func (t Tools) ISO(ctx context.Context, out *os.File, o ISOOptions) error {
 		return err
 	}
 	err = t.run(ctx, job{
-		name: xorriso, what: "writing the ISO", files: []*os.File{out},
+		name: xorriso, what: "writing the ISO", file: out,
 		args: t.isoArguments(o), input: strings.NewReader(commands(entries)),
 	})
 	if err != nil {
@@ -70,7 +70,7 @@ func (t Tools) isoArguments(o ISOOptions) []string {
 		{"-disk_pattern", "off"},
 		{"-iso_rr_pattern", "off"},
 		{"-padding", "0"},
-		{"-outdev", "stdio:" + fd(0)},
+		{"-outdev", "stdio:" + fd},
 		// Without room for further sessions, which would come before the data.
 		{"-as", "mkisofs", "--no-emul-toc", "--"},
 		{"-volid", VolumeID},

@@ -74,14 +74,14 @@ func (t Tools) find(name string) (string, error) {
 type job struct {
 	name  string
 	args  []string
-	input io.Reader  // nil for none
-	files []*os.File // it has them as descriptor 3 and following
-	what  string     // for errors: "copying %q"
+	input io.Reader // nil for none
+	file  *os.File  // it has it as descriptor 3
+	what  string    // for errors: "copying %q"
 }
 
-// fd names the nth of a job's files, in the job: such a file needs no name
-// that could stay when this process is killed.
-func fd(n int) string { return "/proc/self/fd/" + strconv.Itoa(3+n) }
+// fd names a job's file, in the job: such a file needs no name that could stay
+// when this process is killed.
+const fd = "/proc/self/fd/3"
 
 const (
 	// maxSaid bounds what is kept of a program's messages, in bytes: the end.
@@ -99,7 +99,7 @@ func (t Tools) run(ctx context.Context, j job) error {
 	c := exec.CommandContext(ctx, path, j.args...)
 	c.Cancel = func() error { return c.Process.Signal(syscall.SIGTERM) }
 	c.WaitDelay = stopLimit
-	c.ExtraFiles = j.files
+	c.ExtraFiles = []*os.File{j.file}
 	c.Dir = "/"
 	// Ctrl-C at a terminal goes to a whole group: this process decides alone what
 	// an interrupted program means.
