@@ -8,15 +8,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"inlay/internal/fetch"
 	"inlay/internal/media"
 	"inlay/internal/secureboot"
-	"inlay/internal/verify"
 )
 
 // mediaISOOptions are the flags of inlay media iso.
@@ -255,44 +252,4 @@ func mediumError(err error) error {
 		return notFound(err)
 	}
 	return err
-}
-
-// printMedium prints what was made.
-func (env *Env) printMedium(r *media.MediumResult) {
-	images := *r.Images
-	env.printUKI(&images)
-	facts := []fact{
-		{string(r.Type), r.Path},
-		{"size", size(r.Size)},
-		{"digest", r.Digest},
-		{"volume", r.VolumeID},
-		{"container image", r.Tag},
-		{"boot loader", r.Loader},
-		{"keys to enrol", enrolText(r)},
-	}
-	if e := r.ESP; e != nil {
-		facts = append(facts, fact{"EFI partition", fmt.Sprintf("%s, FAT32 %s, %s of files", size(e.Size), e.VolumeID, size(e.Content))})
-	}
-	for _, e := range r.Extensions {
-		facts = append(facts, fact{"extension", fmt.Sprintf("%s, %s, %s", e.Path, size(e.Size), verdictText(e.Verdict))})
-	}
-	env.printFacts(facts)
-	env.warn(r.Warnings)
-}
-
-func enrolText(r *media.MediumResult) string {
-	if len(r.Keys) == 0 {
-		return "none"
-	}
-	return strings.Join(append(slices.Clone(r.Keys), r.Enroll), ", ")
-}
-
-func verdictText(v *verify.Verdict) string {
-	switch {
-	case !v.Trusted():
-		return string(v.Result)
-	case v.Signer != nil:
-		return "signed by " + v.Signer.Subject
-	}
-	return string(v.Protection)
 }

@@ -2,9 +2,11 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"inlay/internal/media"
+	"inlay/internal/verify"
 )
 
 // printUKI prints what was made: the images on standard output, what to know of
@@ -47,4 +49,44 @@ func (env *Env) printUKI(r *media.UKIResult) {
 	if r.Signer == nil {
 		fmt.Fprintln(env.Stderr, "note: without a signature, firmware boots it only while Secure Boot is off: pass --keys DIR")
 	}
+}
+
+// printMedium prints what was made.
+func (env *Env) printMedium(r *media.MediumResult) {
+	images := *r.Images
+	env.printUKI(&images)
+	facts := []fact{
+		{string(r.Type), r.Path},
+		{"size", size(r.Size)},
+		{"digest", r.Digest},
+		{"volume", r.VolumeID},
+		{"container image", r.Tag},
+		{"boot loader", r.Loader},
+		{"keys to enrol", enrolText(r)},
+	}
+	if e := r.ESP; e != nil {
+		facts = append(facts, fact{"EFI partition", fmt.Sprintf("%s, FAT32 %s, %s of files", size(e.Size), e.VolumeID, size(e.Content))})
+	}
+	for _, e := range r.Extensions {
+		facts = append(facts, fact{"extension", fmt.Sprintf("%s, %s, %s", e.Path, size(e.Size), verdictText(e.Verdict))})
+	}
+	env.printFacts(facts)
+	env.warn(r.Warnings)
+}
+
+func enrolText(r *media.MediumResult) string {
+	if len(r.Keys) == 0 {
+		return "none"
+	}
+	return strings.Join(append(slices.Clone(r.Keys), r.Enroll), ", ")
+}
+
+func verdictText(v *verify.Verdict) string {
+	switch {
+	case !v.Trusted():
+		return string(v.Result)
+	case v.Signer != nil:
+		return "signed by " + v.Signer.Subject
+	}
+	return string(v.Protection)
 }
