@@ -3,8 +3,15 @@
 FUZZTIME ?= 10s
 BENCH    ?= .
 PREFIX   ?= /usr/local
+# Where what is made for people lies.
+DIST     ?= dist
 # Where the build host keeps the roots of TLS, for the container image.
 CA_BUNDLE ?= /etc/ssl/certs/ca-certificates.crt
+# The container image for media has tools from this Debian release. MIRROR is an
+# apt line or address; empty is Debian's own.
+MEDIA_SUITE    ?= trixie
+MEDIA_PACKAGES = base-files,dosfstools,mtools,systemd-boot-efi,xorriso
+MIRROR         ?=
 # The other names that the program answers to.
 NAMES = auroraboot kairos-agent luet systemd-sysext systemd-confext
 
@@ -19,14 +26,14 @@ LINTER = .cache/bin/golangci-lint-$(shell sha256sum tools/go.sum | cut -c1-12)
 # What boots machines and what measures hides behind a tag.
 TAGS = -tags machines,bench
 
-.PHONY: help build demo prepare test test-machines lint fmt fuzz bench docs docs-check install image-context image clean
+.PHONY: help build demo prepare test test-machines lint fmt fuzz bench docs docs-check install image-context image media-image-context media-image clean
 
 help: ## list these words
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 build: ## the static program, in dist/inlay
-	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o dist/inlay ./cmd/inlay
-	@printf 'dist/inlay: %s bytes\n' "$$(wc -c < dist/inlay)"
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o '$(DIST)/inlay' ./cmd/inlay
+	@printf '$(DIST)/inlay: %s bytes\n' "$$(wc -c < '$(DIST)/inlay')"
 
 demo: build ## make a key and a signed extension, from nothing
 	@test/demo
@@ -75,15 +82,26 @@ install: build ## into PREFIX, with man pages and completions
 
 image-context: build ## the folder that the Containerfile copies, in dist/image
 	@test -r '$(CA_BUNDLE)' || { echo "no '$(CA_BUNDLE)': apt-get install ca-certificates, or set CA_BUNDLE" >&2; exit 1; }
-	rm -rf dist/image
-	install -D -m 0755 dist/inlay dist/image/rootfs/usr/bin/inlay
-	for name in $(NAMES); do ln -s inlay "dist/image/rootfs/usr/bin/$$name"; done
-	install -D -m 0644 '$(CA_BUNDLE)' dist/image/rootfs/etc/ssl/certs/ca-certificates.crt
-	install -d -m 1777 dist/image/rootfs/tmp
-	cp Containerfile dist/image/Dockerfile
+	rm -rf '$(DIST)/image'
+	install -D -m 0755 '$(DIST)/inlay' '$(DIST)/image/rootfs/usr/bin/inlay'
+	for name in $(NAMES); do ln -s inlay "$(DIST)/image/rootfs/usr/bin/$$name"; done
+	install -D -m 0644 '$(CA_BUNDLE)' '$(DIST)/image/rootfs/etc/ssl/certs/ca-certificates.crt'
+	install -d -m 1777 '$(DIST)/image/rootfs/tmp'
+	cp Containerfile '$(DIST)/image/Dockerfile'
 
 image: image-context ## the container image inlay:latest, by the local daemon
-	docker build -t inlay dist/image
+	docker build -t inlay '$(DIST)/image'
+
+media-image-context: image-context ## the same with the tools that an ISO takes, in dist/media-image
+	@command -v mmdebstrap >/dev/null || { echo "no mmdebstrap: apt-get install mmdebstrap" >&2; exit 1; }
+	rm -rf '$(DIST)/media-image'
+	install -d '$(DIST)/media-image'
+	mmdebstrap --variant=extract --format=tar --include=$(MEDIA_PACKAGES) $(MEDIA_SUITE) '$(DIST)/media-image/tools.tar' $(MIRROR)
+	cp -a '$(DIST)/image/rootfs' '$(DIST)/media-image/rootfs'
+	cp Containerfile.media '$(DIST)/media-image/Dockerfile'
+
+media-image: media-image-context ## the container image inlay-media:latest, by the local daemon
+	docker build -t inlay-media '$(DIST)/media-image'
 
 clean: ## remove what was built, and the demo with its keys; caches stay
 	rm -rf dist demo

@@ -16,13 +16,14 @@ import (
 func newAuroraboot(env *Env) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "auroraboot",
-		Short: "Build extension images (inlay under the name of auroraboot)",
+		Short: "Build extension images, and make keys (inlay under the name of auroraboot)",
 	}
 	quieten(root)
 	group(root)
 	for _, k := range extension.Kinds() {
 		root.AddCommand(newAurorabootBuild(env, k))
 	}
+	root.AddCommand(newAurorabootGenkey(env), newBuildUKI(env))
 	return root
 }
 

@@ -35,13 +35,18 @@ func newDownload(env *Env, k extension.Kind) *cobra.Command {
 			"Which images are let in is the configuration's to say (policy:); without one, only those",
 			"signed by a trusted key on machines that trust any, and all that are whole elsewhere.",
 			"",
-			"Exit status: 0 done, 1 failed, 2 wrong usage, 3 refused by trust policy, 4 not there,",
+			"Exit status: 0 done, 1 failed, 2 wrong usage, 3 refused, 4 not there,",
 			"6 busy, 130 interrupted.",
 		),
 		Example: examples("with its digest",
 			"inlay "+k.Name+" download https://example.org/k3s"+k.Suffix+" --digest sha256:4e1243bd22c66e76c2ba9eddc1f91394e57f9f83b5ea4a2b1d7d2f1b8d4a2a5d",
 			"inlay "+k.Name+" download oci:registry.example.org/k3s:1.30"),
-		Args: arguments("URI"),
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usagef("usage: "+c.UseLine(), "extension URI required")
+			}
+			return arguments("URI")(c, args)
+		},
 		RunE: func(c *cobra.Command, args []string) error {
 			o.request.URI = args[0]
 			return runDownload(c, env, k, o)
@@ -80,7 +85,7 @@ func runDownload(c *cobra.Command, env *Env, k extension.Kind, o downloadOptions
 	if err := o.check(); err != nil {
 		return err
 	}
-	n, end, err := o.open(env, k, c.CommandPath())
+	n, end, err := o.open(env, k, c)
 	if err != nil {
 		return err
 	}
@@ -99,7 +104,7 @@ func runDownload(c *cobra.Command, env *Env, k extension.Kind, o downloadOptions
 	p.end()
 	v.end()
 	if err != nil {
-		return nodeError(k, err)
+		return nodeError(c, k, err)
 	}
 	if o.json.on() {
 		return env.printAs(o.json, result)

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -112,6 +113,9 @@ func newChange(env *Env, k extension.Kind, profiles bool, do func(*node.Node, co
 		if len(args) == 0 {
 			return usagef("usage: "+c.UseLine(), "extension name required")
 		}
+		if slices.Contains(args, "") {
+			return usagef("see that the variable it came from is set", "an extension's name is empty")
+		}
 		return nil
 	}
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -121,14 +125,14 @@ func newChange(env *Env, k extension.Kind, profiles bool, do func(*node.Node, co
 			}
 		}
 		o.request.Patterns = args
-		n, end, err := o.open(env, k, c.CommandPath())
+		n, end, err := o.open(env, k, c)
 		if err != nil {
 			return err
 		}
 		defer end()
 		result, err := do(n, c.Context(), o.request)
 		if err != nil {
-			return nodeError(k, err)
+			return nodeError(c, k, err)
 		}
 		if o.json.on() {
 			return env.printAs(o.json, result)

@@ -20,5 +20,5 @@ var (
 // command.
 func MergeExit(err error) (merge, now int) {
 	k := extension.Sysext()
-	return exitCode(layerError(k, err)), exitCode(nodeError(k, err))
+	return exitCode(layerError(k, err)), exitCode(nodeError(&cobra.Command{}, k, err))
 }

@@ -64,20 +64,21 @@ func (o *nodeOptions) flags(c *cobra.Command, changes bool) {
 }
 
 // open opens the node with everything that judging its images needs.
-func (o *nodeOptions) open(env *Env, k extension.Kind, command string) (n *node.Node, end func(), err error) {
-	n, _, end, err = o.openBoth(env, k, command)
+func (o *nodeOptions) open(env *Env, k extension.Kind, c *cobra.Command) (n *node.Node, end func(), err error) {
+	n, _, end, err = o.openBoth(env, k, c)
 	return n, end, err
 }
 
 // openBoth opens the node, and what merges for it.
-func (o *nodeOptions) openBoth(env *Env, k extension.Kind, command string) (n *node.Node, l *layering, end func(), err error) {
+func (o *nodeOptions) openBoth(env *Env, k extension.Kind, c *cobra.Command) (n *node.Node, l *layering, end func(), err error) {
 	s, err := openSystem(o.root)
 	if err != nil {
 		return nil, nil, nil, err
 	}
 	l = newLayering(env, s, k)
 	options := s.node(env, k)
-	options.Wait, options.Command, options.Merger = o.wait, command, merger{l}
+	options.Wait, options.Merger = o.wait, merger{l}
+	options.Command, options.Program = c.CommandPath(), c.Root().Name()
 	n, err = node.Open(options)
 	if err != nil {
 		s.close()
@@ -87,7 +88,7 @@ func (o *nodeOptions) openBoth(env *Env, k extension.Kind, command string) (n *n
 }
 
 // nodeError gives an error of a node its exit code and the advice that it lacks.
-func nodeError(k extension.Kind, err error) error {
+func nodeError(c *cobra.Command, k extension.Kind, err error) error {
 	if _, ok := errors.AsType[*node.RefusedError](err); ok {
 		return &exitError{err, exitRefused}
 	}
@@ -101,7 +102,7 @@ func nodeError(k extension.Kind, err error) error {
 		return layerError(k, err)
 	}
 	if node.NotFound(err) {
-		return notFound(hint.Default(err, fmt.Sprintf("inlay %s list shows what is there", k.Name)))
+		return notFound(hint.Default(err, c.Parent().CommandPath()+" list shows what is there"))
 	}
 	return err
 }

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"inlay/internal/extension"
@@ -16,7 +18,11 @@ func newKairosAgent(env *Env) *cobra.Command {
 	quieten(root)
 	group(root)
 	for _, k := range extension.Kinds() {
-		root.AddCommand(newExtensions(env, k))
+		c := newExtensions(env, k)
+		for _, c := range append(c.Commands(), c) {
+			c.Example = strings.ReplaceAll(c.Example, "inlay ", root.Name()+" ")
+		}
+		root.AddCommand(c)
 	}
 	root.AddCommand(newInstallBundle(env))
 	return root

@@ -63,7 +63,7 @@ func newStatus(env *Env, k extension.Kind) *cobra.Command {
 	o.flags(c, false)
 	c.Flags().BoolVar(&conflicts, "conflicts", false, "name each path that two extensions, or one and the host, both bring")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		n, l, end, err := o.openBoth(env, k, c.CommandPath())
+		n, l, end, err := o.openBoth(env, k, c)
 		if err != nil {
 			return err
 		}
@@ -81,7 +81,7 @@ func newStatus(env *Env, k extension.Kind) *cobra.Command {
 		if o.json.on() {
 			return env.printAs(o.json, report)
 		}
-		env.printStatus(k, report)
+		env.printStatus(c, k, report)
 		return nil
 	}
 	return c

@@ -7,12 +7,14 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/spf13/cobra"
+
 	"inlay/internal/extension"
 	"inlay/internal/layer"
 	"inlay/internal/node"
 )
 
-func (env *Env) printStatus(k extension.Kind, s statusReport) {
+func (env *Env) printStatus(c *cobra.Command, k extension.Kind, s statusReport) {
 	booted := s.State
 	if s.Profile != "" && s.Profile != s.State {
 		booted += ", with the extensions of " + s.Profile
@@ -37,11 +39,16 @@ func (env *Env) printStatus(k extension.Kind, s statusReport) {
 	if len(s.Extensions) > 0 {
 		env.printEntries(s.Extensions, true)
 	} else {
-		fmt.Fprintln(env.Stdout, emptyText(k, ""))
+		fmt.Fprintln(env.Stdout, emptyText(c, k, ""))
 	}
 	env.printFound(s)
 	env.printConflicts(s.Conflicts)
 	env.warnOf(s.Warnings)
+	for _, e := range s.Extensions {
+		if text := inUse(e); text != "" {
+			env.warn([]string{text})
+		}
+	}
 	for _, p := range s.Unused {
 		env.warn([]string{p.Origin + ": " + p.Text})
 	}

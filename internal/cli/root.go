@@ -40,6 +40,7 @@ func newRoot(env *Env) *cobra.Command {
 		newExtensions(env, extension.Sysext()),
 		newExtensions(env, extension.Confext()),
 		newKeys(env),
+		newMedia(env),
 		newSign(env),
 		newUnpack(env),
 		newVersion(env),

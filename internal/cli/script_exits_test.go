@@ -119,7 +119,7 @@ func (f failure) check(ts *testscript.TestScript, asJSON bool, before map[string
 
 // otherLine is what may stand on standard error beside an error: progress,
 // warnings, notes, and auroraboot's log.
-var otherLine = regexp.MustCompile(`^(reading layers|packing|(warning|note): .*|\S+ INF .*)$`)
+var otherLine = regexp.MustCompile(`^(reading layers|packing( the initrd)?|(verifying|building|filling|writing) the [a-zA-Z ]+|(warning|note): .*|\S+ INF .*)$`)
 
 func (f failure) checkLines() error {
 	program := f.program

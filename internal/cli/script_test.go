@@ -98,15 +98,18 @@ func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 		"efivars":   cmdEFIVars,
 		"exits":     cmdExits,
 		"imagecat":  cmdImageCat,
+		"initrdls":  cmdInitrdList,
 		"interrupt": cmdInterrupt,
 		"jsonkeys":  cmdJSONKeys,
 		"jsonpath":  cmdJSONPath,
 		"lockstore": cmdLockStore,
+		"mkefi":     cmdMakeEFI,
 		"mkimage":   cmdMakeImage,
 		"mktar":     cmdMakeTar,
 		"namespace": cmdNamespace,
 		"registry":  cmdRegistry,
 		"signedby":  cmdSignedBy,
+		"ukicat":    cmdUKICat,
 		"web":       cmdWeb,
 	}
 }

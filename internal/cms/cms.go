@@ -1,16 +1,24 @@
-// Package cms writes and reads the one form of CMS signature that dm-verity
-// knows: a PKCS #7 SignedData (RFC 2315, RFC 5652) in DER, detached, with one
-// signer named by issuer and serial number, and without attributes, so that the
-// signature is straight over the digest of the content. systemd writes it with
-// PKCS7_sign(DETACHED|NOATTR|BINARY); its own verifier and the kernel's read it.
+// Package cms writes and reads the three forms of PKCS #7 SignedData (RFC 2315,
+// RFC 5652) that a signed system knows, in DER, with one signer named by issuer
+// and serial number:
 //
-// Left out on purpose: signed and unsigned attributes, attached content,
-// revocation lists, several signers, signers named by key identifier, RSA-PSS,
-// EdDSA, BER. A message that has any of them is refused, not half understood:
-// nothing that signs a root hash needs them, and each has served to make two
-// verifiers read one message differently. Trust is not decided here either:
-// certificates inside a message are claims, and [SignedData.Verify] takes the
-// key to check with from its caller.
+//   - [Sign] and [Parse]: that of dm-verity. It is detached and has no attributes,
+//     so that the signature is straight over the digest of the content. systemd
+//     writes it with PKCS7_sign(DETACHED|NOATTR|BINARY); its own verifier and the
+//     kernel's read it.
+//   - [SignBare] and [ParseBare]: that of updates of firmware variables (UEFI 2.10,
+//     section 8.2.2), which is the same without the ContentInfo around it.
+//   - [SignImage] and [ParseImage]: that of EFI programs, Authenticode, whose
+//     content is the program's digest and whose signature is over attributes.
+//
+// Left out on purpose: attributes where they have no business, attached content
+// other than Authenticode's, revocation lists, several signers, signers named by
+// key identifier, RSA-PSS, EdDSA, BER. A message that has any of them is refused,
+// not half understood: nothing that signs here needs them, and each has served to
+// make two verifiers read one message differently. Time stamps on programs are
+// passed over, not checked. Trust is not decided here either: certificates inside
+// a message are claims, and [SignedData.Verify] takes the key to check with from
+// its caller.
 package cms
 
 import (

@@ -45,6 +45,9 @@ type SignedData struct {
 // describes, with nothing after it, at most 64 KiB and 16 certificates.
 func Parse(der []byte) (*SignedData, error) {
 	s, err := parse(der)
+	if errors.Is(err, errAttributes) {
+		err = hint.Wrap(err, "sign with -noattr")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading PKCS #7 signature: %w", err)
 	}
@@ -52,6 +55,23 @@ func Parse(der []byte) (*SignedData, error) {
 }
 
 func parse(der []byte) (*SignedData, error) {
+	signed, err := unwrap(der, wrapped)
+	if err != nil {
+		return nil, err
+	}
+	return parseSignedData(signed)
+}
+
+// wrapping says what may stand around a SignedData.
+type wrapping int
+
+const (
+	wrapped wrapping = iota // a ContentInfo
+	either                  // a ContentInfo, or nothing
+)
+
+// unwrap returns what is inside of the SignedData that der is.
+func unwrap(der []byte, around wrapping) (cryptobyte.String, error) {
 	if len(der) > MaxSize {
 		return nil, fmt.Errorf("%d bytes are too many: at most %d are accepted", len(der), MaxSize)
 	}
@@ -66,6 +86,8 @@ func parse(der []byte) (*SignedData, error) {
 		return nil, errors.New("not a DER sequence of a definite length")
 	case !input.Empty():
 		return nil, fmt.Errorf("%d bytes follow the message", len(input))
+	case around == either && info.PeekASN1Tag(casn1.INTEGER):
+		return info, nil // the version of a SignedData
 	case !info.ReadASN1ObjectIdentifier(&kind) || !kind.Equal(oidSignedData()):
 		return nil, errors.New("not signed data")
 	case !info.ReadASN1(&body, explicit(0)) || !info.Empty():
@@ -73,57 +95,75 @@ func parse(der []byte) (*SignedData, error) {
 	case !body.ReadASN1(&signed, casn1.SEQUENCE) || !body.Empty():
 		return nil, errors.New("the signed data is malformed")
 	}
-	return parseSignedData(signed)
+	return signed, nil
 }
 
 func parseSignedData(signed cryptobyte.String) (*SignedData, error) {
-	var version int64
-	if !signed.ReadASN1Integer(&version) {
-		return nil, errors.New("the version is malformed")
-	}
-	if version != 1 {
-		// Version 3 comes from signers named by key identifier, which systemd
-		// does not understand.
-		return nil, hint.Wrap(fmt.Errorf("version %d of signed data: only 1 is accepted", version), "sign without -keyid")
-	}
-
-	var algorithms cryptobyte.String
-	if !signed.ReadASN1(&algorithms, casn1.SET) {
-		return nil, errors.New("the set of digest algorithms is malformed")
-	}
-	declared, err := readDigest(&algorithms)
+	declared, err := readHead(&signed)
 	if err != nil {
 		return nil, err
 	}
-	if !algorithms.Empty() {
-		return nil, errors.New("more than one digest algorithm: only one signer is accepted")
-	}
-
 	if err := readDetached(&signed); err != nil {
 		return nil, err
 	}
-	s := &SignedData{Digest: declared.hash}
-	if s.Certificates, err = readCertificates(&signed); err != nil {
+	s, signer, err := readTail(signed, declared)
+	if err != nil {
 		return nil, err
-	}
-	if signed.PeekASN1Tag(explicit(1)) {
-		return nil, errors.New("a revocation list is not accepted in a signature")
-	}
-
-	var signers, signer cryptobyte.String
-	if !signed.ReadASN1(&signers, casn1.SET) || !signed.Empty() {
-		return nil, errors.New("the set of signers is malformed")
-	}
-	if !signers.ReadASN1(&signer, casn1.SEQUENCE) {
-		return nil, errors.New("no signer")
-	}
-	if !signers.Empty() {
-		return nil, errors.New("more than one signer: only one is accepted")
 	}
 	if err := s.readSigner(signer, declared); err != nil {
 		return nil, err
 	}
 	return s, nil
+}
+
+// readHead reads what comes before the content: the version, and the one digest
+// algorithm.
+func readHead(signed *cryptobyte.String) (digest, error) {
+	var version int64
+	if !signed.ReadASN1Integer(&version) {
+		return digest{}, errors.New("the version is malformed")
+	}
+	if version != 1 {
+		// Version 3 comes from signers named by key identifier, which systemd
+		// does not understand.
+		return digest{}, hint.Wrap(fmt.Errorf("version %d of signed data: only 1 is accepted", version), "sign without -keyid")
+	}
+	var algorithms cryptobyte.String
+	if !signed.ReadASN1(&algorithms, casn1.SET) {
+		return digest{}, errors.New("the set of digest algorithms is malformed")
+	}
+	declared, err := readDigest(&algorithms)
+	if err != nil {
+		return digest{}, err
+	}
+	if !algorithms.Empty() {
+		return digest{}, errors.New("more than one digest algorithm: only one signer is accepted")
+	}
+	return declared, nil
+}
+
+// readTail reads what comes after the content: certificates, and the one signer,
+// which is still to be read.
+func readTail(signed cryptobyte.String, declared digest) (*SignedData, cryptobyte.String, error) {
+	s := &SignedData{Digest: declared.hash}
+	var err error
+	if s.Certificates, err = readCertificates(&signed); err != nil {
+		return nil, nil, err
+	}
+	if signed.PeekASN1Tag(explicit(1)) {
+		return nil, nil, errors.New("a revocation list is not accepted in a signature")
+	}
+	var signers, signer cryptobyte.String
+	if !signed.ReadASN1(&signers, casn1.SET) || !signed.Empty() {
+		return nil, nil, errors.New("the set of signers is malformed")
+	}
+	if !signers.ReadASN1(&signer, casn1.SEQUENCE) {
+		return nil, nil, errors.New("no signer")
+	}
+	if !signers.Empty() {
+		return nil, nil, errors.New("more than one signer: only one is accepted")
+	}
+	return s, signer, nil
 }
 
 // readDetached reads the content part, which must name plain data and hold none.
@@ -166,67 +206,4 @@ func readCertificates(signed *cryptobyte.String) ([]*x509.Certificate, error) {
 		certs = append(certs, cert)
 	}
 	return certs, nil
-}
-
-// readSigner reads the SignerInfo, whose digest must be the declared one.
-func (s *SignedData) readSigner(signer cryptobyte.String, declared digest) error {
-	var version int64
-	if !signer.ReadASN1Integer(&version) {
-		return errors.New("the signer's version is malformed")
-	}
-	if version != 1 {
-		return fmt.Errorf("version %d of a signer: only 1, which names a certificate by issuer and serial number, is accepted", version)
-	}
-	if err := s.readName(&signer); err != nil {
-		return err
-	}
-
-	used, err := readDigest(&signer)
-	if err != nil {
-		return err
-	}
-	if used.hash != declared.hash {
-		return fmt.Errorf("the signer uses %v, the message declares %v", used.hash, declared.hash)
-	}
-	if signer.PeekASN1Tag(explicit(0)) {
-		return hint.Wrap(errors.New("signed attributes are not accepted: the signature must be over the content itself"),
-			"sign with -noattr")
-	}
-	if s.scheme, err = readScheme(&signer, declared); err != nil {
-		return err
-	}
-
-	var signature cryptobyte.String
-	if !signer.ReadASN1(&signature, casn1.OCTET_STRING) || signature.Empty() {
-		return errors.New("the signature itself is malformed")
-	}
-	if signer.PeekASN1Tag(explicit(1)) {
-		return errors.New("unsigned attributes are not accepted")
-	}
-	if !signer.Empty() {
-		return errors.New("bytes follow the signer's signature")
-	}
-	s.Signature = bytes.Clone(signature)
-	return nil
-}
-
-// readName reads the issuer and serial number of the signer's certificate.
-func (s *SignedData) readName(signer *cryptobyte.String) error {
-	var id, issuer cryptobyte.String
-	serial := new(big.Int)
-	if !signer.ReadASN1(&id, casn1.SEQUENCE) || !id.ReadASN1Element(&issuer, casn1.SEQUENCE) ||
-		!id.ReadASN1Integer(serial) || !id.Empty() {
-		return errors.New("the signer's name is malformed")
-	}
-	if serial.Sign() < 0 {
-		return errors.New("the signer's serial number is negative")
-	}
-	var rdn pkix.RDNSequence
-	if rest, err := asn1.Unmarshal(issuer, &rdn); err != nil || len(rest) > 0 {
-		return errors.New("the signer's issuer is malformed")
-	}
-	s.Issuer.FillFromRDNSequence(&rdn)
-	s.Serial = serial
-	s.rawIssuer = bytes.Clone(issuer)
-	return nil
 }

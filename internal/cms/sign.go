@@ -21,6 +21,15 @@ import (
 //
 // The signature is verified with the certificate before it is returned.
 func Sign(content []byte, cert *x509.Certificate, key crypto.Signer) ([]byte, error) {
+	signature, err := makeSignature(content, cert, key)
+	if err != nil {
+		return nil, err
+	}
+	return Assemble(signature, cert)
+}
+
+// makeSignature signs content and checks what came out.
+func makeSignature(content []byte, cert *x509.Certificate, key crypto.Signer) ([]byte, error) {
 	if err := CheckKey(cert.PublicKey); err != nil {
 		return nil, fmt.Errorf("signing: %w", err)
 	}
@@ -35,7 +44,7 @@ func Sign(content []byte, cert *x509.Certificate, key crypto.Signer) ([]byte, er
 	if err := checkSignature(cert.PublicKey, hash, sum, signature); err != nil {
 		return nil, fmt.Errorf("checking the new signature with certificate %q: %w", cert.Subject, err)
 	}
-	return Assemble(signature, cert)
+	return signature, nil
 }
 
 // Assemble wraps a signature that was made elsewhere into a message: for RSA
@@ -50,29 +59,15 @@ func Assemble(signature []byte, cert *x509.Certificate) ([]byte, error) {
 	if err := checkShape(signature, cert.PublicKey); err != nil {
 		return nil, fmt.Errorf("assembling a signature: %w", err)
 	}
-
-	d := digests()[0]
-	var b cryptobyte.Builder
-	b.AddASN1(casn1.SEQUENCE, func(b *cryptobyte.Builder) { // ContentInfo
-		b.AddASN1ObjectIdentifier(oidSignedData())
-		b.AddASN1(explicit(0), func(b *cryptobyte.Builder) {
-			b.AddASN1(casn1.SEQUENCE, func(b *cryptobyte.Builder) { // SignedData
-				b.AddASN1Int64(1)
-				b.AddASN1(casn1.SET, func(b *cryptobyte.Builder) {
-					addAlgorithm(b, d.oid, true)
-				})
-				b.AddASN1(casn1.SEQUENCE, func(b *cryptobyte.Builder) {
-					b.AddASN1ObjectIdentifier(oidData()) // detached: no content follows
-				})
-				b.AddASN1(explicit(0), func(b *cryptobyte.Builder) {
-					b.AddBytes(cert.Raw)
-				})
-				b.AddASN1(casn1.SET, func(b *cryptobyte.Builder) {
-					addSigner(b, d, kind, signature, cert)
-				})
-			})
-		})
+	return build(func(b *cryptobyte.Builder) {
+		addContentInfo(b, func(b *cryptobyte.Builder) { addDetached(b, kind, signature, cert) })
 	})
+}
+
+// build returns what add adds.
+func build(add cryptobyte.BuilderContinuation) ([]byte, error) {
+	var b cryptobyte.Builder
+	add(&b)
 	der, err := b.Bytes()
 	if err != nil {
 		return nil, fmt.Errorf("assembling a signature: %w", err)
@@ -80,8 +75,37 @@ func Assemble(signature []byte, cert *x509.Certificate) ([]byte, error) {
 	return der, nil
 }
 
-// addSigner adds the only SignerInfo of the message.
-func addSigner(b *cryptobyte.Builder, d digest, kind scheme, signature []byte, cert *x509.Certificate) {
+// addContentInfo adds a ContentInfo around a SignedData.
+func addContentInfo(b *cryptobyte.Builder, signedData cryptobyte.BuilderContinuation) {
+	b.AddASN1(casn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddASN1ObjectIdentifier(oidSignedData())
+		b.AddASN1(explicit(0), signedData)
+	})
+}
+
+// addDetached adds a SignedData without content and attributes.
+func addDetached(b *cryptobyte.Builder, kind scheme, signature []byte, cert *x509.Certificate) {
+	d := digests()[0]
+	b.AddASN1(casn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddASN1Int64(1)
+		b.AddASN1(casn1.SET, func(b *cryptobyte.Builder) {
+			addAlgorithm(b, d.oid, true)
+		})
+		b.AddASN1(casn1.SEQUENCE, func(b *cryptobyte.Builder) {
+			b.AddASN1ObjectIdentifier(oidData()) // detached: no content follows
+		})
+		b.AddASN1(explicit(0), func(b *cryptobyte.Builder) {
+			b.AddBytes(cert.Raw)
+		})
+		b.AddASN1(casn1.SET, func(b *cryptobyte.Builder) {
+			addSigner(b, d, kind, nil, signature, cert)
+		})
+	})
+}
+
+// addSigner adds the only SignerInfo of the message; attributes are those that
+// are signed, as they stand in their set, or nil.
+func addSigner(b *cryptobyte.Builder, d digest, kind scheme, attributes, signature []byte, cert *x509.Certificate) {
 	b.AddASN1(casn1.SEQUENCE, func(b *cryptobyte.Builder) {
 		b.AddASN1Int64(1)
 		b.AddASN1(casn1.SEQUENCE, func(b *cryptobyte.Builder) {
@@ -89,6 +113,9 @@ func addSigner(b *cryptobyte.Builder, d digest, kind scheme, signature []byte, c
 			b.AddASN1BigInt(cert.SerialNumber)
 		})
 		addAlgorithm(b, d.oid, true)
+		if attributes != nil {
+			b.AddASN1(explicit(0), func(b *cryptobyte.Builder) { b.AddBytes(attributes) })
+		}
 		if kind == schemeRSA {
 			// The bare rsaEncryption, not sha256WithRSAEncryption: the kernel's
 			// parser knows only the former for PKCS #7.

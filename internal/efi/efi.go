@@ -40,6 +40,18 @@ func GlobalVariable() guid.GUID { return known("8be4df61-93ca-11d2-aa0d-00e09803
 // ImageSecurity returns the vendor of db, dbx, dbt and dbr.
 func ImageSecurity() guid.GUID { return known("d719b2cb-3d3a-4596-a3bc-dad00e67656f") }
 
+// VendorOf returns the vendor of the variables that signed updates write: PK, KEK,
+// db, dbx, dbt and dbr. Of other names it says false.
+func VendorOf(name string) (guid.GUID, bool) {
+	switch name {
+	case "PK", "KEK":
+		return GlobalVariable(), true
+	case "db", "dbx", "dbt", "dbr":
+		return ImageSecurity(), true
+	}
+	return guid.GUID{}, false
+}
+
 // FileName returns the name of a variable's file in efivarfs.
 func FileName(name string, vendor guid.GUID) string { return name + "-" + vendor.String() }
 

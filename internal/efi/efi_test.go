@@ -19,6 +19,23 @@ func TestFileName(t *testing.T) {
 	}
 }
 
+func TestVendorOf(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]guid.GUID{
+		"PK": efi.GlobalVariable(), "KEK": efi.GlobalVariable(),
+		"db": efi.ImageSecurity(), "dbx": efi.ImageSecurity(), "dbt": efi.ImageSecurity(), "dbr": efi.ImageSecurity(),
+	} {
+		if got, ok := efi.VendorOf(name); !ok || got != want {
+			t.Errorf("%s: got %s, %v", name, got, ok)
+		}
+	}
+	for _, name := range []string{"", "pk", "DB", "SecureBoot", "MokList"} {
+		if got, ok := efi.VendorOf(name); ok || got != (guid.GUID{}) {
+			t.Errorf("%s: got %s, %v", name, got, ok)
+		}
+	}
+}
+
 func TestTypeName(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {

@@ -4,7 +4,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"unicode/utf16"
 
+	"inlay/internal/guid"
 	"inlay/internal/hint"
 )
 
@@ -32,6 +34,21 @@ type Update struct {
 	// Data is the new value: signature lists for PK, KEK, db and dbx. Without
 	// data, and not appending, the update deletes the variable.
 	Data []byte
+}
+
+// Content returns the bytes that the update's signature covers, if it is for this
+// variable (UEFI 2.10, section 8.2.2). The attributes are [KeyAttributes], and
+// [AppendWrite] if it appends. Names are ASCII.
+func (u Update) Content(name string, vendor guid.GUID, attributes uint32) []byte {
+	b := make([]byte, 0, 2*len(name)+16+4+timeSize+len(u.Data))
+	for _, unit := range utf16.Encode([]rune(name)) {
+		b = binary.LittleEndian.AppendUint16(b, unit)
+	}
+	swapped := vendor.Swapped()
+	b = append(b, swapped[:]...)
+	b = binary.LittleEndian.AppendUint32(b, attributes)
+	b = u.Time.append(b)
+	return append(b, u.Data...)
 }
 
 // ParseUpdate reads an EFI_VARIABLE_AUTHENTICATION_2 and the data after it. It

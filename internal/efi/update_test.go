@@ -64,6 +64,23 @@ func TestParseUpdateRefuses(t *testing.T) {
 	}
 }
 
+// TestContent spells out what UEFI 2.10, section 8.2.2, says that is signed.
+func TestContent(t *testing.T) {
+	t.Parallel()
+	u := efi.Update{Time: stamp, PKCS7: []byte("signature"), Data: []byte("data")}
+	const vendor = "\xcb\xb2\x19\xd7\x3a\x3d\x96\x45\xa3\xbc\xda\xd0\x0e\x67\x65\x6f"
+	const when = "\xe4\x07\x01\x0f\x0c\x22\x38" + "\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+	for attributes, text := range map[uint32]string{
+		efi.KeyAttributes:                   "\x27\x00\x00\x00",
+		efi.KeyAttributes | efi.AppendWrite: "\x67\x00\x00\x00",
+	} {
+		want := "d\x00b\x00x\x00" + vendor + text + when + "data"
+		if diff := cmp.Diff([]byte(want), u.Content("dbx", efi.ImageSecurity(), attributes)); diff != "" {
+			t.Errorf("%#x: %s", attributes, diff)
+		}
+	}
+}
+
 func TestUpdateRoundTrip(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]efi.Update{

@@ -16,6 +16,9 @@ const (
 	TimeBasedAuthWrites = 0x20 // written only by signed updates with a later time
 	AppendWrite         = 0x40 // of an update: adds to the value
 
+	// KeyAttributes are those of PK, KEK, db and dbx.
+	KeyAttributes = NonVolatile | BootServiceAccess | RuntimeAccess | TimeBasedAuthWrites
+
 	// allAttributes are all bits that mean something.
 	allAttributes = 0xff
 )

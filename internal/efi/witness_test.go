@@ -8,7 +8,6 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
-	"encoding/binary"
 	"encoding/hex"
 	"encoding/pem"
 	"math/big"
@@ -190,9 +189,9 @@ func TestToolsUpdates(t *testing.T) {
 		}
 		b.write("signature", contentInfo(t, u.PKCS7))
 		verify := "verify() { openssl cms -verify -binary -inform der -in signature -content $1 -CAfile KEK.pem -purpose any -out /dev/null; }\nverify content"
-		b.write("content", signedBytes(2, test.name, test.vendor, test.attributes, u))
+		b.write("content", u.Content(test.name, test.vendor, test.attributes))
 		if test.wide {
-			b.write("wide", signedBytes(4, test.name, test.vendor, test.attributes, u))
+			b.write("wide", wideContent(test.name, test.vendor, test.attributes, u))
 			verify += " || verify wide"
 		}
 		t.Logf("verifying %q", test.file)
@@ -216,16 +215,12 @@ func contentInfo(t *testing.T, signedData []byte) []byte {
 	return der
 }
 
-// signedBytes is what the signature of an update covers (UEFI 2.10, section
-// 8.2.2). There a character of the name takes 2 bytes.
-func signedBytes(width int, name string, vendor guid.GUID, attributes uint32, u efi.Update) []byte {
+// wideContent is what sbvarsign 0.9.4-3.2+deb13u1 signs: a character of the name
+// takes 4 bytes instead of 2.
+func wideContent(name string, vendor guid.GUID, attributes uint32, u efi.Update) []byte {
 	var b []byte
 	for _, c := range []byte(name) {
-		b = append(append(b, c), make([]byte, width-1)...)
+		b = append(b, c, 0, 0, 0)
 	}
-	swapped := vendor.Swapped()
-	b = append(b, swapped[:]...)
-	b = binary.LittleEndian.AppendUint32(b, attributes)
-	b = append(b, u.Marshal()[:16]...)
-	return append(b, u.Data...)
+	return append(b, u.Content("", vendor, attributes)...)
 }

@@ -52,6 +52,21 @@ var (
 	ErrAmbiguousRelease = errors.New("several release files for this name")
 )
 
+// NoReleaseError is ErrNoRelease, and tells what is there instead.
+type NoReleaseError struct {
+	// Kind is the kind that the release files are of, which are there for Names. A
+	// zero Kind has none.
+	Kind  Kind
+	Names []string
+
+	text string
+}
+
+func (e *NoReleaseError) Error() string { return ErrNoRelease.Error() + ": " + e.text }
+
+// Is says that it is ErrNoRelease.
+func (e *NoReleaseError) Is(target error) bool { return target == ErrNoRelease }
+
 // strictAttribute on a release file says whether its name must be the
 // extension's.
 const strictAttribute = "user.extension-release.strict"
@@ -162,7 +177,7 @@ func missingRelease(c Content, k Kind, name string, there []string) error {
 		if base := BaseName(name); base != name {
 			missing = fmt.Sprintf("neither %q nor %q", ReleasePrefix+name, ReleasePrefix+base)
 		}
-		return hint.Wrap(fmt.Errorf("%w: for %q there is %s in /%s, but %s", ErrNoRelease, name, missing, k.ReleaseFolder, quoted(there)),
+		return hint.Wrap(&NoReleaseError{k, there, fmt.Sprintf("for %q there is %s in /%s, but %s", name, missing, k.ReleaseFolder, quoted(there))},
 			fmt.Sprintf("name the image %q, or that and a version: %q", k.FileName(there[0]), k.FileName(there[0]+"_1.0")))
 	}
 	for _, other := range Kinds() {
@@ -170,11 +185,11 @@ func missingRelease(c Content, k Kind, name string, there []string) error {
 			continue
 		}
 		if names, err := releaseNames(c, other); err == nil && len(names) > 0 {
-			return hint.Wrap(fmt.Errorf("%w: %q is a %s and no %s", ErrNoRelease, name, other.Name, k.Name),
+			return hint.Wrap(&NoReleaseError{other, names, fmt.Sprintf("%q is a %s and no %s", name, other.Name, k.Name)},
 				fmt.Sprintf("name the image %q and use it as a %s", other.FileName(names[0]), other.Name))
 		}
 	}
-	return hint.Wrap(fmt.Errorf("%w: /%s has no %q", ErrNoRelease, k.ReleaseFolder, ReleasePrefix+name),
+	return hint.Wrap(&NoReleaseError{text: fmt.Sprintf("/%s has no %q", k.ReleaseFolder, ReleasePrefix+name)},
 		"build the extension with inlay build, which adds the file")
 }
 

@@ -53,9 +53,7 @@ type Request struct {
 // ErrNotFound tells that there is nothing where the URI points.
 var ErrNotFound = errors.New("there is no such file")
 
-// Destination is what a file is written to: an empty file. What is an *os.File,
-// or has its ReadFrom and ReadAt, gets a local file by way of the kernel, which
-// copies nothing if the file system can share.
+// Destination is what a file is written to: an empty file.
 type Destination = transfer.Destination
 
 // Download is a file whose beginning has been reached.
@@ -64,7 +62,9 @@ type Download struct {
 	Size     int64  // bytes; -1 if the server doesn't say
 	Source   string // where it comes from, for people and records; without secrets
 	Digest   source.Digest
-	Plain    bool // the way begins with plain HTTP, where anybody may change it; it never comes back to it
+	// Plain says that anybody may have changed the file on its way: that begins with
+	// plain HTTP, and the request names no digest. One in SHA256SUMS came the same way.
+	Plain bool
 
 	text    string // for messages
 	content content
@@ -168,7 +168,7 @@ func (d *Download) Close() { d.content.close() }
 // be copied once.
 func (d *Download) Copy(ctx context.Context, dst Destination) (Result, error) {
 	w := &watched{Destination: dst}
-	res, err := d.content.copyTo(ctx, w.as(dst), d.Digest)
+	res, err := d.content.copyTo(ctx, w, d.Digest)
 	switch {
 	case w.err != nil:
 		return res, w.err // the store's own words

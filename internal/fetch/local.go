@@ -17,8 +17,7 @@ import (
 	"inlay/internal/source"
 )
 
-// copyPiece is copied at once: the kernel needs no second for it, and progress
-// is seen.
+// copyPiece is copied before progress is told.
 const copyPiece = 32 << 20
 
 // local is a file of this machine, opened once: what its name leads to later
@@ -133,31 +132,15 @@ func (l *local) copyTo(ctx context.Context, dst Destination, _ source.Digest) (R
 
 // piece copies n bytes from byte off. What is hashed is what was written.
 func (l *local) piece(dst Destination, h hash.Hash, off, n int64, buf []byte) (int64, error) {
-	k, ok := dst.(kernel)
-	if !ok {
-		got, err := io.CopyBuffer(&writer{dst, h, off}, onlyReader{io.NewSectionReader(l.file, off, n)}, buf)
-		if err == nil && got < n {
-			err = changed()
-		}
-		return got, err
+	got, err := io.CopyBuffer(&writer{dst, h, off}, onlyReader{io.NewSectionReader(l.file, off, n)}, buf)
+	if err == nil && got < n {
+		err = changed()
 	}
-	// The file's own offset moves with each piece, and so does that of dst.
-	got, err := k.ReadFrom(io.LimitReader(l.file, n))
-	if err != nil {
-		return got, err
-	}
-	if got < n {
-		return got, changed()
-	}
-	_, err = io.CopyBuffer(onlyWriter{h}, onlyReader{io.NewSectionReader(k, off, n)}, buf)
 	return got, err
 }
 
-// onlyReader and onlyWriter hide what would make io.CopyBuffer pass over its buffer.
-type (
-	onlyReader struct{ io.Reader }
-	onlyWriter struct{ io.Writer }
-)
+// onlyReader hides what would make io.CopyBuffer pass over its buffer.
+type onlyReader struct{ io.Reader }
 
 // writer writes one piece after the other, and hashes them.
 type writer struct {

@@ -1,9 +1,6 @@
 package fetch
 
-import (
-	"errors"
-	"io"
-)
+import "errors"
 
 // watched remembers what went wrong in writing, which is told from what went
 // wrong on the way to the file.
@@ -25,32 +22,6 @@ func (w *watched) note(err error) error {
 	}
 	return err
 }
-
-// kernel is a destination that a local file can be copied to without its bytes
-// passing through here.
-type kernel interface {
-	Destination
-	io.ReaderFrom
-	io.ReaderAt
-}
-
-// as returns dst watched, and a kernel if it is one.
-func (w *watched) as(dst Destination) Destination {
-	if k, ok := dst.(kernel); ok {
-		return &watchedKernel{w, k}
-	}
-	return w
-}
-
-type watchedKernel struct {
-	*watched
-	to kernel
-}
-
-// ReadFrom does not know which side an error came from: it is the copy's own.
-func (w *watchedKernel) ReadFrom(r io.Reader) (int64, error) { return w.to.ReadFrom(r) }
-
-func (w *watchedKernel) ReadAt(p []byte, off int64) (int, error) { return w.to.ReadAt(p, off) }
 
 // memory is a destination for a small file.
 type memory struct {

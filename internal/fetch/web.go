@@ -24,7 +24,7 @@ type web struct {
 }
 
 func (r Request) openHTTP(ctx context.Context, ref Ref, want source.Digest) (*Download, error) {
-	d := &Download{Source: ref.String(), Digest: want, Plain: ref.Scheme == HTTP}
+	d := &Download{Source: ref.String(), Digest: want, Plain: ref.Scheme == HTTP && want == ""}
 	w := &web{client: r.client(), host: ref.url.Host, known: ref.url.User != nil}
 	d.content = w
 	o := w.options(ref.url, r.patience)

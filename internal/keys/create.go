@@ -10,7 +10,6 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -33,14 +32,14 @@ const DefaultDays = 3650
 const (
 	// maxDays keeps the end before the year 10000, where X.509's time ends.
 	maxDays = 36500
-	// maxName leaves room for "-KEK" in the 64 characters of a common name.
+	// maxName leaves room for "-KEK" or "-ext" in the 64 characters of a common name.
 	maxName = 60
 )
 
 // Algorithm is a kind and size of key: "rsa2048" and so on.
 type Algorithm string
 
-// The algorithms that Create knows.
+// The algorithms that Generate knows.
 const (
 	RSA2048 Algorithm = "rsa2048" // what all firmware takes
 	RSA3072 Algorithm = "rsa3072"
@@ -49,16 +48,23 @@ const (
 	P384    Algorithm = "p384"
 )
 
-// Algorithms returns the algorithms that Create knows, the default first.
+// Algorithms returns the algorithms that Generate knows, the default first.
 func Algorithms() []Algorithm { return []Algorithm{RSA2048, RSA3072, RSA4096, P256, P384} }
 
-// CreateOptions says what Create makes.
-type CreateOptions struct {
-	Name      string    // the certificate's common name is Name-db
-	Dir       string    // created with mode 0700 if absent
-	Algorithm Algorithm // RSA2048 if empty
-	Days      int       // DefaultDays if zero
-	Force     bool      // replace existing files
+// FirmwareAlgorithms returns those that UEFI firmware takes for PK, KEK and db,
+// the default first: it is required to know RSA 2048, and no ECDSA at all.
+func FirmwareAlgorithms() []Algorithm { return []Algorithm{RSA2048, RSA3072, RSA4096} }
+
+// Options says what New makes.
+type Options struct {
+	// Name and Role make the certificate's common name, Name-Role.
+	Name, Role string
+	Algorithm  Algorithm // RSA2048 if empty
+	// Signer is the key, if there is one already.
+	Signer crypto.Signer
+	Days   int // DefaultDays if zero
+	// Issuer signs the certificate; without one the key signs its own.
+	Issuer *Pair
 	// Clock gives the start of validity; nil is time.Now.
 	Clock func() time.Time
 	// Rand gives the serial number; nil is crypto/rand. Keys come from the
@@ -66,60 +72,38 @@ type CreateOptions struct {
 	Rand io.Reader
 }
 
-// Create makes a key and a self-signed certificate for signing extensions, in
-// the files db.key (PKCS #8, mode 0600) and db.pem of a folder, and returns
-// their paths. Existing files are an error that wraps fs.ErrExist, unless Force
-// is set. A run that is killed leaves both files, none, or the key alone; never
-// a certificate that belongs to another key. It may also leave its staging
-// files, whose names begin with ".inlay-".
-func Create(o CreateOptions) ([]string, error) {
-	paths, err := create(o)
-	if err != nil {
-		return nil, fmt.Errorf("creating keys in %q: %w", o.Dir, err)
-	}
-	return paths, nil
-}
+// Check says whether New would take o, before it makes anything.
+func (o Options) Check() error { return o.complete() }
 
-// Check says whether Create would take o, before it touches any file.
-func (o CreateOptions) Check() error { return o.complete() }
-
-func create(o CreateOptions) ([]string, error) {
+// New makes a key and its certificate: not a CA, good for digital signatures
+// only, and self-signed unless an issuer is given. An RSA key of 4096 bits can
+// take seconds.
+func New(o Options) (Pair, error) {
 	if err := o.complete(); err != nil {
-		return nil, err
+		return Pair{}, err
 	}
-	names := []string{"db.key", "db.pem"}
-	// Making an RSA key can take seconds; a file in the way is known at once.
-	if err := checkAbsent(o.Dir, names, o.Force); err != nil {
-		return nil, err
+	key := o.Signer
+	if key == nil {
+		var err error
+		if key, err = Generate(o.Algorithm); err != nil {
+			return Pair{}, err
+		}
 	}
-	key, err := generate(o.Algorithm)
+	cert, err := certify(key, o)
 	if err != nil {
-		return nil, err
+		return Pair{}, err
 	}
-	cert, err := selfSign(key, o)
-	if err != nil {
-		return nil, err
-	}
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return nil, fmt.Errorf("encoding the key: %w", err)
-	}
-	return install(o.Dir, o.Force, []file{
-		{name: names[0], mode: 0o600, data: pem.EncodeToMemory(&pem.Block{Type: typePKCS8, Bytes: pkcs8})},
-		{name: names[1], mode: 0o644, data: pem.EncodeToMemory(&pem.Block{Type: typeCertificate, Bytes: cert})},
-	})
+	return Pair{Certificate: cert, Signer: key}, nil
 }
 
 // complete fills in the defaults and refuses what makes no certificate.
-func (o *CreateOptions) complete() error {
+func (o *Options) complete() error {
 	switch {
 	case o.Name == "" || strings.TrimSpace(o.Name) != o.Name || !utf8.ValidString(o.Name) ||
 		strings.ContainsFunc(o.Name, func(r rune) bool { return !unicode.IsPrint(r) }):
 		return hint.Wrap(fmt.Errorf("name %q cannot stand in a certificate", o.Name), "use letters, digits, dots and dashes")
 	case utf8.RuneCountInString(o.Name) > maxName:
 		return hint.Wrap(fmt.Errorf("name %q is longer than %d characters", o.Name, maxName), "choose a shorter one")
-	case o.Dir == "":
-		return hint.Wrap(errors.New("no folder is named"), "name the folder for the key and the certificate")
 	}
 	o.Algorithm = Algorithm(strings.ToLower(string(o.Algorithm)))
 	if o.Algorithm == "" {
@@ -140,8 +124,31 @@ func (o *CreateOptions) complete() error {
 	if o.Rand == nil {
 		o.Rand = rand.Reader
 	}
+	return o.checkIssuer()
+}
+
+// checkIssuer refuses an issuer whose certificates nobody could check.
+func (o *Options) checkIssuer() error {
+	if o.Issuer == nil {
+		return nil
+	}
+	ca := o.Issuer.Certificate
+	start := o.Clock().Truncate(time.Second)
+	switch days := int(ca.NotAfter.Sub(start).Hours() / 24); {
+	case !ca.BasicConstraintsValid || !ca.IsCA:
+		return hint.Wrap(fmt.Errorf("the issuer %q is not a certification authority", ca.Subject), "give the certificate of a CA (CA:TRUE), and its key")
+	case ca.KeyUsage != 0 && ca.KeyUsage&x509.KeyUsageCertSign == 0:
+		return hint.Wrap(fmt.Errorf("the issuer %q must not sign certificates, by its key usage", ca.Subject), "give the certificate of a CA that may (keyCertSign)")
+	case start.Before(ca.NotBefore) || days < 1:
+		return hint.Wrap(fmt.Errorf("the issuer %q is valid from %s to %s", ca.Subject, day(ca.NotBefore), day(ca.NotAfter)), "give a CA that is valid now")
+	case o.Days > days:
+		return hint.Wrap(fmt.Errorf("certificates for %d days would outlive their issuer %q, which ends on %s", o.Days, ca.Subject, day(ca.NotAfter)),
+			fmt.Sprintf("ask for at most %d days", days))
+	}
 	return nil
 }
+
+func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 
 func list(algorithms []Algorithm) string {
 	words := make([]string, 0, len(algorithms))
@@ -151,7 +158,8 @@ func list(algorithms []Algorithm) string {
 	return strings.Join(words, ", ")
 }
 
-func generate(a Algorithm) (crypto.Signer, error) {
+// Generate makes a key.
+func Generate(a Algorithm) (crypto.Signer, error) {
 	switch a {
 	case RSA2048:
 		return rsa.GenerateKey(rand.Reader, 2048)
@@ -168,9 +176,8 @@ func generate(a Algorithm) (crypto.Signer, error) {
 	}
 }
 
-// selfSign returns the certificate of key in DER: not a CA, good for digital
-// signatures only.
-func selfSign(key crypto.Signer, o CreateOptions) ([]byte, error) {
+// certify returns the certificate of key.
+func certify(key crypto.Signer, o Options) (*x509.Certificate, error) {
 	serial, err := serialNumber(o.Rand)
 	if err != nil {
 		return nil, err
@@ -183,18 +190,22 @@ func selfSign(key crypto.Signer, o CreateOptions) ([]byte, error) {
 	start := o.Clock().UTC().Truncate(time.Second)
 	template := &x509.Certificate{
 		SerialNumber:          serial,
-		Subject:               pkix.Name{CommonName: o.Name + "-db"},
+		Subject:               pkix.Name{CommonName: o.Name + "-" + o.Role},
 		NotBefore:             start,
 		NotAfter:              start.AddDate(0, 0, o.Days),
 		KeyUsage:              x509.KeyUsageDigitalSignature,
 		BasicConstraintsValid: true,
 		SubjectKeyId:          id[:20], // RFC 7093 section 2 method 4
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	issuer, signer := template, key
+	if o.Issuer != nil {
+		issuer, signer = o.Issuer.Certificate, o.Issuer.Signer
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, issuer, key.Public(), signer)
 	if err != nil {
 		return nil, fmt.Errorf("making the certificate: %w", err)
 	}
-	return der, nil
+	return x509.ParseCertificate(der)
 }
 
 // serialNumber returns a positive number of 128 random bits, the first of them
@@ -207,4 +218,18 @@ func serialNumber(random io.Reader) (*big.Int, error) {
 	}
 	b[0] |= 0x80
 	return new(big.Int).SetBytes(b), nil
+}
+
+// EncodeKey returns a private key as PEM (PKCS #8).
+func EncodeKey(key crypto.Signer) ([]byte, error) {
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, fmt.Errorf("encoding a key: %w", err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: typePKCS8, Bytes: pkcs8}), nil
+}
+
+// EncodeCertificate returns a certificate as PEM.
+func EncodeCertificate(cert *x509.Certificate) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: typeCertificate, Bytes: cert.Raw})
 }

@@ -3,13 +3,13 @@ package keys_test
 import (
 	"bytes"
 	"crypto/ecdsa"
+	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
-	"errors"
+	"crypto/x509/pkix"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
+	"math/big"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -25,15 +25,31 @@ import (
 // now is a moment with a fraction of a second, which a certificate cannot hold.
 func now() time.Time { return time.Date(2026, 11, 21, 10, 0, 0, 5e8, time.FixedZone("", 3600)) }
 
-func TestCreate(t *testing.T) {
-	t.Parallel()
-	dir := filepath.Join(t.TempDir(), "new", "keys")
-	files, err := keys.Create(keys.CreateOptions{
-		Name: "acme", Dir: dir, Clock: now, Rand: bytes.NewReader(bytes.Repeat([]byte{0x41}, 16)),
+// create makes a pair in two files and returns their paths.
+func create(t *testing.T, dir string, o keys.Options) []string {
+	t.Helper()
+	o.Role = "db"
+	pair, err := keys.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := keys.EncodeKey(pair.Signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := keys.Install(dir, false, []keys.File{
+		{Name: "db.key", Secret: true, Data: key}, {Name: "db.pem", Data: keys.EncodeCertificate(pair.Certificate)},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return files
+}
+
+func TestNew(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "new", "keys")
+	files := create(t, dir, keys.Options{Name: "acme", Clock: now, Rand: bytes.NewReader(bytes.Repeat([]byte{0x41}, 16))})
 	if diff := cmp.Diff([]string{filepath.Join(dir, "db.key"), filepath.Join(dir, "db.pem")}, files); diff != "" {
 		t.Errorf("files (-want +got):\n%s", diff)
 	}
@@ -70,7 +86,7 @@ func TestCreate(t *testing.T) {
 	}
 }
 
-func TestCreateAlgorithms(t *testing.T) {
+func TestNewAlgorithms(t *testing.T) {
 	t.Parallel()
 	want := map[keys.Algorithm]string{
 		keys.RSA2048: "RSA 2048", keys.RSA3072: "RSA 3072", keys.RSA4096: "RSA 4096", keys.P256: "P-256", keys.P384: "P-384",
@@ -78,10 +94,7 @@ func TestCreateAlgorithms(t *testing.T) {
 	for _, algorithm := range keys.Algorithms() {
 		t.Run(string(algorithm), func(t *testing.T) {
 			t.Parallel()
-			files, err := keys.Create(keys.CreateOptions{Name: "n", Dir: t.TempDir(), Algorithm: algorithm, Days: 1})
-			if err != nil {
-				t.Fatal(err)
-			}
+			files := create(t, t.TempDir(), keys.Options{Name: "n", Algorithm: algorithm, Days: 1})
 			pair, err := keys.Load(files[0], files[1])
 			if err != nil {
 				t.Fatal(err)
@@ -106,135 +119,98 @@ func TestCreateAlgorithms(t *testing.T) {
 	}
 }
 
-func TestCreateNeverOverwrites(t *testing.T) {
-	t.Parallel()
-	for _, there := range []string{"db.key", "db.pem"} {
-		dir := t.TempDir()
-		if err := os.WriteFile(filepath.Join(dir, there), []byte("precious"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		_, err := keys.Create(keys.CreateOptions{Name: "n", Dir: dir, Algorithm: keys.P256})
-		checkError(t, err, fmt.Sprintf("creating keys in %q: file %q", dir, there), "--force")
-		if !errors.Is(err, fs.ErrExist) {
-			t.Errorf("error %v is not fs.ErrExist", err)
-		}
-		if diff := cmp.Diff(map[string]string{there: "precious"}, contents(t, dir)); diff != "" {
-			t.Errorf("folder (-want +got):\n%s", diff)
-		}
-	}
-}
-
-func TestCreateForce(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	options := keys.CreateOptions{Name: "n", Dir: dir, Algorithm: keys.P256}
-	files, err := keys.Create(options)
+// authority returns a CA for 100 days, changed by edit.
+func authority(t *testing.T, edit func(*x509.Certificate)) *keys.Pair {
+	t.Helper()
+	key, err := keys.Generate(keys.P256)
 	if err != nil {
 		t.Fatal(err)
 	}
-	before := contents(t, dir)
-	if err := os.Chmod(files[0], 0o644); err != nil {
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "root of all"}, IsCA: true, BasicConstraintsValid: true,
+		NotBefore: now().AddDate(0, 0, -1), NotAfter: now().AddDate(0, 0, 100), KeyUsage: x509.KeyUsageCertSign,
+	}
+	edit(template)
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
 		t.Fatal(err)
 	}
-	options.Force = true
-	if _, err := keys.Create(options); err != nil {
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
 		t.Fatal(err)
 	}
-	after := contents(t, dir)
-	if len(after) != 2 || after["db.key"] == before["db.key"] || after["db.pem"] == before["db.pem"] {
-		t.Errorf("%d files, or old ones", len(after))
+	return &keys.Pair{Certificate: cert, Signer: key}
+}
+
+func TestNewByIssuer(t *testing.T) {
+	t.Parallel()
+	ca := authority(t, func(*x509.Certificate) {})
+	pair, err := keys.New(keys.Options{Name: "n", Role: "db", Algorithm: keys.P256, Days: 100, Issuer: ca, Clock: now})
+	if err != nil {
+		t.Fatal(err)
 	}
-	checkModes(t, dir, map[string]fs.FileMode{"db.key": 0o600})
-	if _, err := keys.Load(files[0], files[1]); err != nil {
+	roots := x509.NewCertPool()
+	roots.AddCert(ca.Certificate)
+	if _, err := pair.Certificate.Verify(x509.VerifyOptions{Roots: roots, CurrentTime: now(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}}); err != nil {
 		t.Error(err)
+	}
+	if got := pair.Certificate.Issuer.String(); got != "CN=root of all" {
+		t.Errorf("issued by %q", got)
+	}
+	if pair.Certificate.IsCA {
+		t.Error("an authority was made")
 	}
 }
 
-// A link in the way is not followed, with Force neither.
-func TestCreateFollowsNoLinks(t *testing.T) {
+func TestNewRefusesIssuer(t *testing.T) {
 	t.Parallel()
-	dir, victim := t.TempDir(), filepath.Join(t.TempDir(), "victim")
-	if err := os.WriteFile(victim, []byte("precious"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink(victim, filepath.Join(dir, "db.pem")); err != nil {
-		t.Fatal(err)
-	}
-	_, err := keys.Create(keys.CreateOptions{Name: "n", Dir: dir, Algorithm: keys.P256})
-	checkError(t, err, `file "db.pem"`, "--force")
-	if _, err := keys.Create(keys.CreateOptions{Name: "n", Dir: dir, Algorithm: keys.P256, Force: true}); err != nil {
-		t.Error(err)
-	}
-	data, err := os.ReadFile(victim)
-	if err != nil || string(data) != "precious" {
-		t.Errorf("the link's target holds %q, %v", data, err)
-	}
-}
-
-func TestCreateRefuses(t *testing.T) {
-	t.Parallel()
-	base := t.TempDir()
-	occupied := write(t, "a file")
-	tests := map[string]struct {
-		options    keys.CreateOptions
+	for name, test := range map[string]struct {
+		edit       func(*x509.Certificate)
+		days       int
 		want, hint string
 	}{
-		"no name":          {keys.CreateOptions{}, `name ""`, "letters"},
-		"control":          {keys.CreateOptions{Name: "a\nb"}, `name "a\nb"`, "letters"},
-		"spaces around":    {keys.CreateOptions{Name: " a"}, `name " a"`, "letters"},
-		"not UTF-8":        {keys.CreateOptions{Name: "\xff"}, "cannot stand", "letters"},
-		"long name":        {keys.CreateOptions{Name: strings.Repeat("ü", 61)}, "longer than 60", ""},
-		"algorithm":        {keys.CreateOptions{Name: "n", Algorithm: "ed25519"}, `algorithm "ed25519"`, "rsa2048, rsa3072, rsa4096, p256, p384"},
-		"negative days":    {keys.CreateOptions{Name: "n", Days: -1}, "-1 days", ""},
-		"too many days":    {keys.CreateOptions{Name: "n", Days: 36501}, "36501 days", ""},
-		"no randomness":    {keys.CreateOptions{Name: "n", Algorithm: keys.P256, Rand: strings.NewReader("short")}, "serial number", ""},
-		"folder is a file": {keys.CreateOptions{Name: "n", Algorithm: keys.P256, Dir: occupied}, "not a folder", "name a folder"},
+		"no authority":    {func(c *x509.Certificate) { c.IsCA = false }, 1, "not a certification authority", "CA:TRUE"},
+		"no constraints":  {func(c *x509.Certificate) { c.IsCA, c.BasicConstraintsValid = false, false }, 1, "not a certification authority", "CA:TRUE"},
+		"must not sign":   {func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageDigitalSignature }, 1, "must not sign", "keyCertSign"},
+		"expired":         {func(c *x509.Certificate) { c.NotAfter = now().Add(-time.Hour) }, 1, "valid from 2026-11-20 to 2026-11-21", "valid now"},
+		"not yet valid":   {func(c *x509.Certificate) { c.NotBefore = now().Add(time.Hour) }, 1, "valid from", "valid now"},
+		"ends too early":  {func(*x509.Certificate) {}, 101, "would outlive", "at most 100 days"},
+		"default of days": {func(*x509.Certificate) {}, 0, "3650 days would outlive", "at most 100 days"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := keys.Options{Name: "n", Role: "db", Algorithm: keys.P256, Days: test.days, Issuer: authority(t, test.edit), Clock: now}
+			checkError(t, o.Check(), test.want, test.hint)
+			_, err := keys.New(o)
+			checkError(t, err, test.want, test.hint)
+		})
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		options    keys.Options
+		want, hint string
+	}{
+		"no name":       {keys.Options{}, `name ""`, "letters"},
+		"control":       {keys.Options{Name: "a\nb"}, `name "a\nb"`, "letters"},
+		"spaces around": {keys.Options{Name: " a"}, `name " a"`, "letters"},
+		"not UTF-8":     {keys.Options{Name: "\xff"}, "cannot stand", "letters"},
+		"long name":     {keys.Options{Name: strings.Repeat("ü", 61)}, "longer than 60", ""},
+		"algorithm":     {keys.Options{Name: "n", Algorithm: "ed25519"}, `algorithm "ed25519"`, "rsa2048, rsa3072, rsa4096, p256, p384"},
+		"negative days": {keys.Options{Name: "n", Days: -1}, "-1 days", ""},
+		"too many days": {keys.Options{Name: "n", Days: 36501}, "36501 days", ""},
+		"no randomness": {keys.Options{Name: "n", Algorithm: keys.P256, Rand: strings.NewReader("short")}, "serial number", ""},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if test.options.Dir == "" {
-				test.options.Dir = filepath.Join(base, strings.ReplaceAll(name, " ", "-"))
-			}
-			_, err := keys.Create(test.options)
+			_, err := keys.New(test.options)
 			checkError(t, err, test.want, test.hint)
-			if info, err := os.Stat(test.options.Dir); err == nil && info.IsDir() {
-				t.Error("a folder is left behind")
-			}
 		})
 	}
-	_, err := keys.Create(keys.CreateOptions{Name: "n"})
-	checkError(t, err, "no folder is named", "")
 }
-
-// While the files are staged nothing may stand under their names, and the last
-// step must not replace a file that came in between.
-func TestCreateLosesRaceCleanly(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	options := keys.CreateOptions{Name: "n", Dir: dir, Algorithm: keys.P256}
-	// The serial number is drawn after the first look and before the last step.
-	options.Rand = reader(func(p []byte) (int, error) {
-		if got := contents(t, dir); len(got) > 0 {
-			t.Errorf("too early: %v", got)
-		}
-		if err := os.WriteFile(filepath.Join(dir, "db.pem"), []byte("other run"), 0o600); err != nil {
-			return 0, err
-		}
-		return len(p), nil
-	})
-	_, err := keys.Create(options)
-	checkError(t, err, `file "db.pem"`, "--force")
-	if diff := cmp.Diff(map[string]string{"db.pem": "other run"}, contents(t, dir)); diff != "" {
-		t.Errorf("folder (-want +got):\n%s", diff)
-	}
-}
-
-type reader func([]byte) (int, error)
-
-func (r reader) Read(p []byte) (int, error) { return r(p) }
-
-var _ io.Reader = reader(nil)
 
 func TestOpenSSLReadsCreated(t *testing.T) {
 	t.Parallel()
@@ -242,10 +218,7 @@ func TestOpenSSLReadsCreated(t *testing.T) {
 	for _, algorithm := range []keys.Algorithm{keys.RSA2048, keys.P256, keys.P384} {
 		t.Run(string(algorithm), func(t *testing.T) {
 			t.Parallel()
-			files, err := keys.Create(keys.CreateOptions{Name: "acme", Dir: t.TempDir(), Algorithm: algorithm})
-			if err != nil {
-				t.Fatal(err)
-			}
+			files := create(t, t.TempDir(), keys.Options{Name: "acme", Algorithm: algorithm})
 			run := func(args ...string) string {
 				t.Helper()
 				output, err := exec.CommandContext(t.Context(), openssl, args...).CombinedOutput()
@@ -269,35 +242,4 @@ func TestOpenSSLReadsCreated(t *testing.T) {
 			run("verify", "-CAfile", files[1], "-partial_chain", "-check_ss_sig", files[1])
 		})
 	}
-}
-
-func checkModes(t *testing.T, dir string, want map[string]fs.FileMode) {
-	t.Helper()
-	for name, mode := range want {
-		info, err := os.Stat(filepath.Join(dir, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if info.Mode().Perm() != mode {
-			t.Errorf("%q has mode %v, want %v", name, info.Mode().Perm(), mode)
-		}
-	}
-}
-
-// contents returns what the files of a folder hold.
-func contents(t *testing.T, dir string) map[string]string {
-	t.Helper()
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := map[string]string{}
-	for _, entry := range entries {
-		data, err := os.ReadFile(filepath.Join(dir, entry.Name()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		all[entry.Name()] = string(data)
-	}
-	return all
 }

@@ -27,10 +27,7 @@ func TestDocumentedSigner(t *testing.T) {
 	for _, algorithm := range []keys.Algorithm{keys.RSA2048, keys.P384} {
 		t.Run(string(algorithm), func(t *testing.T) {
 			t.Chdir(t.TempDir()) // the example names keys/db.key
-			files, err := keys.Create(keys.CreateOptions{Name: "n", Dir: "keys", Algorithm: algorithm})
-			if err != nil {
-				t.Fatal(err)
-			}
+			files := create(t, "keys", keys.Options{Name: "n", Algorithm: algorithm})
 			program, err := filepath.Abs("kms-sign")
 			if err != nil {
 				t.Fatal(err)

@@ -9,7 +9,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"strings"
 
 	"inlay/internal/hint"
 )
@@ -17,16 +16,6 @@ import (
 // maxFileSize bounds a key or certificate file; a certificate with a thousand
 // names in it stays far below.
 const maxFileSize = 256 << 10
-
-// The types of PEM blocks that matter here.
-const (
-	typeCertificate = "CERTIFICATE"
-	typePKCS8       = "PRIVATE KEY"
-	typePKCS1       = "RSA PRIVATE KEY"
-	typeSEC1        = "EC PRIVATE KEY"
-	typeEncrypted   = "ENCRYPTED PRIVATE KEY"
-	typeECParams    = "EC PARAMETERS"
-)
 
 // Load reads a private key and its certificate from PEM files and makes sure
 // that they belong together. A key file that everybody can read or write is not
@@ -36,20 +25,29 @@ func Load(keyFile, certFile string) (Pair, error) {
 	if err != nil {
 		return Pair{}, err
 	}
-	signer, mode, err := loadKey(keyFile)
+	signer, warning, err := LoadKey(keyFile)
 	if err != nil {
-		err = hint.Default(err, "name the PEM file of the private key, such as the db.key that inlay keys create makes")
-		return Pair{}, fmt.Errorf("reading private key %q: %w", keyFile, err)
+		return Pair{}, err
 	}
 	if !matches(signer.Public(), cert.PublicKey) {
 		err := fmt.Errorf("private key %q does not belong to certificate %q, whose subject is %q", keyFile, certFile, cert.Subject)
 		return Pair{}, hint.Wrap(err, "give the certificate that was made for this key")
 	}
-	pair := Pair{Certificate: cert, Signer: signer}
-	if mode.IsRegular() && mode.Perm()&0o006 != 0 {
-		pair.Warning = fmt.Sprintf("private key %q is open to every user of this machine: chmod 600 closes it", keyFile)
+	return Pair{Certificate: cert, Signer: signer, Warning: warning}, nil
+}
+
+// LoadKey reads a private key from a PEM file. A file that everybody can read or
+// write is not an error, but the warning says so.
+func LoadKey(keyFile string) (signer crypto.Signer, warning string, err error) {
+	signer, mode, err := loadKey(keyFile)
+	if err != nil {
+		err = hint.Default(err, "name the PEM file of the private key, such as the db.key that inlay keys create makes")
+		return nil, "", fmt.Errorf("reading private key %q: %w", keyFile, err)
 	}
-	return pair, nil
+	if mode.IsRegular() && mode.Perm()&0o006 != 0 {
+		warning = fmt.Sprintf("private key %q is open to every user of this machine: chmod 600 closes it", keyFile)
+	}
+	return signer, warning, nil
 }
 
 // LoadCertificate reads the PEM file of a signer's certificate. The file must
@@ -171,50 +169,6 @@ func decodeKey(block *pem.Block) (crypto.Signer, error) {
 	return signer, nil
 }
 
-// decodePEM returns the blocks of a PEM file, at least one. Text around them is
-// allowed (RFC 7468 section 2; openssl x509 -text writes it), a block cut off or
-// damaged is not.
-func decodePEM(data []byte) ([]*pem.Block, error) {
-	if len(data) == 0 {
-		return nil, errors.New("it is empty")
-	}
-	begins := strings.Count("\n"+string(data), "\n-----BEGIN ")
-	var blocks []*pem.Block
-	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
-		blocks = append(blocks, block)
-	}
-	switch {
-	case len(blocks) < begins:
-		return nil, errors.New("it holds a damaged PEM block")
-	case len(blocks) > 0:
-		return blocks, nil
-	case isDER(data):
-		return nil, hint.Wrap(errors.New("it is DER, not PEM"),
-			"convert it with openssl x509 (a certificate) or openssl pkey (a key): -inform der -in FILE -out NEW")
-	default:
-		return nil, errors.New("it holds no PEM block")
-	}
-}
-
-// isDER says whether data looks like the sequence that keys and certificates
-// are in DER: good enough for advice.
-func isDER(data []byte) bool {
-	return len(data) > 2 && data[0] == 0x30 && data[1]&0x80 != 0
-}
-
-func isPrivate(blockType string) bool {
-	return strings.HasSuffix(blockType, "PRIVATE KEY")
-}
-
-// shortType bounds what an error quotes of a stranger's file.
-func shortType(blockType string) string {
-	const longest = 40
-	if len(blockType) > longest {
-		return blockType[:longest] + "…"
-	}
-	return blockType
-}
-
 // readFile reads a small file, or a pipe: shells hand secrets over as /dev/fd/N.
 func readFile(name string) ([]byte, fs.FileMode, error) {
 	f, err := os.Open(name)
@@ -236,10 +190,13 @@ func readFile(name string) ([]byte, fs.FileMode, error) {
 	return data, info.Mode(), nil
 }
 
-// bare takes the operation and the path off an error whose message will name
+// bare takes the operation and the paths off an error whose message will name
 // the file anyway; what it is stays for errors.Is.
 func bare(err error) error {
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return e.Err
+	}
+	if e, ok := errors.AsType[*os.LinkError](err); ok {
 		return e.Err
 	}
 	return err

@@ -24,6 +24,9 @@ const (
 	maxMarker = 512 * 256
 	// maxHierarchies bounds how many folders are looked into.
 	maxHierarchies = 256
+	// looks is how often a hierarchy is looked into that somebody seems to
+	// unmerge meanwhile.
+	looks = 5
 )
 
 // Hierarchy is a folder with extensions merged into it.
@@ -51,6 +54,9 @@ func Merged(root *os.Root, k extension.Kind, more ...string) ([]Hierarchy, error
 	var merged []Hierarchy
 	for _, name := range candidates {
 		h, there, err := mergedInto(root, k, name)
+		for try := 1; absent(err) && try < looks; try++ {
+			h, there, err = mergedInto(root, k, name)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("looking for extensions merged into %q: %w", name, err)
 		}

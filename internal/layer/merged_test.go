@@ -4,7 +4,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -114,6 +116,39 @@ func TestMergedErrors(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestMergedMeanwhile looks while somebody else merges and unmerges.
+func TestMergedMeanwhile(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, false)
+	w.merge(extension.Sysext(), "usr", "a\n", false)
+	e, done := w.engine(nil), make(chan struct{})
+	var other sync.WaitGroup
+	other.Go(func() {
+		here, away := "usr/.systemd-sysext", "usr/away"
+		for {
+			select {
+			case <-done:
+				return
+			default:
+			}
+			if err := w.root.Rename(here, away); err != nil {
+				t.Error(err)
+				return
+			}
+			here, away = away, here
+			time.Sleep(50 * time.Microsecond)
+		}
+	})
+	for range 500 {
+		if _, err := e.Merged(t.Context(), extension.Sysext()); err != nil {
+			t.Error(err)
+			break
+		}
+	}
+	close(done)
+	other.Wait()
 }
 
 func manyHierarchies() string {

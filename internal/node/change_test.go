@@ -347,10 +347,18 @@ func TestSetAside(t *testing.T) {
 		must(t, err)
 		m = m.with(t, trusting(t, certificate))
 		m.have(t, sample.Image{Name: "base", Signer: mine})
-		_, err = m.Enable(t.Context(), of(use(store.Active), "base"))
+		result, err := m.Enable(t.Context(), of(use(store.Active), "base"))
 		must(t, err)
 		if want := []bool{true, false}; !slices.Equal(m.merger.asides, want) {
 			t.Errorf("set aside %v, want %v", m.merger.asides, want)
+		}
+		// It would have kept systemd from merging anything.
+		if e := m.entry(t, "tool"); e.Linked || e.Merged || len(e.Profiles) != 1 || !m.entry(t, "base").Merged {
+			t.Errorf("%+v", e)
+		}
+		want := "tool is left out of the running system, since it is refused: signed by CN=foreign, which is not the one trusted key"
+		if !slices.Equal(result.Notes, []string{want}) {
+			t.Errorf("notes %q", result.Notes)
 		}
 		if _, err := m.Enable(t.Context(), of(use(store.Common), "tool")); err == nil {
 			t.Error("it is enabled once more")

@@ -10,6 +10,7 @@ import (
 	"inlay/internal/fetch"
 	"inlay/internal/hint"
 	"inlay/internal/store"
+	"inlay/internal/trust"
 	"inlay/internal/verify"
 )
 
@@ -38,19 +39,6 @@ type Downloaded struct {
 	// Guard is Entry's, for people.
 	Guard string `json:"-"`
 }
-
-// RefusedError is an image that may not be let in, or used.
-type RefusedError struct {
-	Name    string
-	Verdict *verify.Verdict
-	err     error
-}
-
-func (e *RefusedError) Error() string {
-	return fmt.Sprintf("%q is %s: %v", e.Name, e.Verdict.Result, e.err)
-}
-
-func (e *RefusedError) Unwrap() error { return e.err }
 
 // Download fetches an image into the store. Nobody sees it before it is whole,
 // has its digest and is let in by the verdict; what was in its place stays until
@@ -82,11 +70,14 @@ func (n *Node) Download(ctx context.Context, r DownloadRequest) (*Downloaded, er
 	var e Entry
 	e.apply(summarize(result.Verdict))
 	result.Guard = e.Guard()
-	n.warn(result, d.Plain && d.Digest == "")
+	n.warn(result, d.Plain)
 	if err := staged.Sync(); err != nil {
 		return nil, err
 	}
-	return result, n.locked(ctx, func() error { return n.keep(ctx, result, staged, r.AllowUntrusted) })
+	return result, n.locked(ctx, func(notes []string) error {
+		result.Warnings = append(result.Warnings, notes...)
+		return n.keep(ctx, result, staged, r.AllowUntrusted)
+	})
 }
 
 // letIn asks for the verdict.
@@ -101,18 +92,35 @@ func (n *Node) letIn(ctx context.Context, name string, staged *store.Staged, r D
 		// next boot brings: a warning.
 		return v, nil
 	case verify.Refused:
-		if v.Refusal.Check == verify.CheckRelease && errors.Is(v.Err, extension.ErrNoRelease) {
-			v.Err = hint.Wrap(v.Err, "give it the right name with --name")
+		if is, ok := errors.AsType[*extension.NoReleaseError](v.Err); ok {
+			v.Err = n.advise(v.Err, is)
 		}
-		return nil, &RefusedError{name, v, hint.Default(v.Err, "ask whoever made it; inlay verify shows every check")}
+		return nil, n.refused(name, v, "ask whoever made it; inlay verify shows every check")
 	}
 	return nil, v.Err
+}
+
+// advise says what to call an image, by what it says of itself, or which command
+// it is for.
+func (n *Node) advise(err error, is *extension.NoReleaseError) error {
+	switch {
+	case len(is.Names) == 0:
+		return err
+	case is.Kind.Name != n.Kind.Name:
+		return hint.Wrap(err, n.downloadAs(is.Kind))
+	}
+	return hint.Wrap(err, "give it the right name: --name "+typed(is.Names[0]))
+}
+
+func (n *Node) downloadAs(k extension.Kind) string {
+	return fmt.Sprintf("download it with %s %s download", n.program(), k.Name)
 }
 
 // fileName is the name that a downloaded file gets in the store.
 func (n *Node) fileName(proposed string) (string, error) {
 	if k, known := extension.KindOfFile(proposed); known && k.Name != n.Kind.Name {
-		return "", hint.Wrap(fmt.Errorf("%q is a %s", proposed, k.Name), fmt.Sprintf("download it with inlay %s download", k.Name))
+		err := hint.Wrap(fmt.Errorf("by its name it is a %s and no %s", k.Name, n.Kind.Name), n.downloadAs(k))
+		return "", &RefusedError{proposed, &verify.Verdict{Path: proposed, Result: verify.Refused, Err: err}, err}
 	}
 	name := strings.TrimSuffix(proposed, ".raw")
 	name = strings.TrimSuffix(name, "."+n.Kind.Name)
@@ -129,11 +137,7 @@ func (n *Node) warn(d *Downloaded, plain bool) {
 		d.Warnings = append(d.Warnings, "this host would not take it: "+v.Refusal.Reason)
 	}
 	if v.Protection != verify.Signed {
-		who := "not signed"
-		if v.Signer != nil {
-			who = "signed by " + v.Signer.Subject + ", whom nobody here knows"
-		}
-		d.Warnings = append(d.Warnings, who+": it is let in, since "+n.rule.Because)
+		d.Warnings = append(d.Warnings, d.Guard+": it is let in, since "+n.rule.Because)
 		if plain {
 			d.Warnings = append(d.Warnings, "it came by plain http without a digest: anybody on the way could have changed it")
 		}
@@ -206,24 +210,30 @@ func (n *Node) takeOver(c *store.Change, old store.Image, fileName string) error
 	return c.LinkRun(image)
 }
 
-// checkReplacement refuses to trade a signature for none, or for another's.
+// checkReplacement refuses to trade a signature for none, or for another's. One
+// that may not be used any more counts too, unless who is trusted signed the new.
 func (n *Node) checkReplacement(ctx context.Context, old store.Image, v *verify.Verdict) error {
 	before, err := n.look(ctx, old)
 	if err != nil {
 		return err
 	}
-	if before.Signer == nil || before.Result == verify.Refused {
-		return nil
+	was, is := summarize(before), summarize(v)
+	if was.Signer == "" && old.Record != nil && old.Record.Verdict != nil {
+		// What cannot be told any more was known when it was let in.
+		was = old.Record.Verdict
 	}
+	unusable := before.Result != verify.Good && before.Result != verify.Incompatible
 	var why error
 	switch {
-	case v.Signer == nil:
-		why = fmt.Errorf("the one in the store is signed by %s, and this one is not signed", before.Signer.Subject)
-	case v.Signer.Fingerprint != before.Signer.Fingerprint:
-		why = fmt.Errorf("the one in the store is signed by %s (%.16s…), this one by %s (%.16s…)",
-			before.Signer.Subject, before.Signer.Fingerprint, v.Signer.Subject, v.Signer.Fingerprint)
-	default:
+	case was.Signer == "" && before.Result == verify.Unreadable:
+		why = fmt.Errorf("whose signature the one in the store has cannot be told: %w", before.Err)
+	case was.Signer == "", unusable && v.Standing == trust.Trusted,
+		is.SignerFingerprint != "" && is.SignerFingerprint == was.SignerFingerprint:
 		return nil
+	case is.Signer == "":
+		why = fmt.Errorf("the one in the store is signed by %s, and this one is not signed", was.Signer)
+	default:
+		why = fmt.Errorf("the one in the store is signed by %s, this one by %s", signerOf(was), signerOf(is))
 	}
 	why = hint.Wrap(why, "pass --allow-untrusted if that is meant, or download it under another --name")
 	return &RefusedError{old.FileName, &verify.Verdict{Path: old.FileName, Result: verify.Refused, Signer: v.Signer, Err: why}, why}

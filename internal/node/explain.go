@@ -2,8 +2,6 @@ package node
 
 import (
 	"context"
-	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -31,7 +29,7 @@ type Explanation struct {
 
 // Explain says of one extension what stops it, and what mends that.
 func (n *Node) Explain(ctx context.Context, pattern string) (*Explanation, error) {
-	images, err := n.store.Find([]string{pattern}, false)
+	images, err := n.find([]string{pattern}, false)
 	if err != nil {
 		return nil, err
 	}
@@ -45,14 +43,11 @@ func (n *Node) Explain(ctx context.Context, pattern string) (*Explanation, error
 		return nil, err
 	}
 	e.Stages = n.steps(im, e.Entry, seen[im.Name])
-	if i := slices.IndexFunc(e.Stages, func(s Stage) bool { return !s.Done }); i >= 0 {
-		e.Stopped = e.Stages[i].Stage
-	}
-	if e.Why == "" && e.Merged {
+	if stop := firstStop(e.Stages); stop != nil {
+		e.Stopped = stop.Stage
+		e.stopped(stop)
+	} else if e.Why == "" {
 		e.Why = seen[im.Name].Why
-	}
-	if e.Why == "" {
-		e.Why = firstStop(e.Stages)
 	}
 	return e, nil
 }
@@ -80,15 +75,15 @@ func (n *Node) steps(im store.Image, e Entry, seen Seen) []Stage {
 	case verify.Incompatible:
 		stages[1].Done, stages[2].Found = true, e.Why
 	default:
-		stages[1].Found, stages[1].Command = e.Why, "inlay verify "+filepath.Join(n.Root.Name(), im.Path)+n.rootFlag()
+		stages[1].Found, stages[1].Command = e.Why, n.outOfTheWay(im, e, profile)
 		stages[2].Found = "not looked at"
 	}
 	if im.Missing {
-		stages[0].Found, stages[0].Command = e.Why, n.command("remove %s", im.Name)
+		stages[0].Found, stages[0].Command = e.Why, n.command("remove", im.Name)
 		stages[1].Found, stages[1].Command = "not looked at", ""
 	}
 	if !stages[3].Done {
-		stages[3].Command = n.command("enable %s --%s --now", im.Name, profile)
+		stages[3].Command = n.command("enable", im.Name, "--"+profile, "--now")
 		switch {
 		case len(im.Profiles) == 0:
 			stages[3].Found = "for no profile"
@@ -99,10 +94,10 @@ func (n *Node) steps(im store.Image, e Entry, seen Seen) []Stage {
 		}
 	}
 	if !stages[4].Done {
-		stages[4].Found, stages[4].Command = "not before the next boot", n.command("enable %s --%s --now", im.Name, profile)
+		stages[4].Found, stages[4].Command = "not before the next boot", n.command("enable", im.Name, "--"+profile, "--now")
 	}
 	if !stages[5].Done {
-		stages[5].Found, stages[5].Command = "the last merge was before it was linked, or left it out", n.command("enable %s --%s --now", im.Name, profile)
+		stages[5].Found, stages[5].Command = "the last merge was before it was linked, or left it out", n.command("enable", im.Name, "--"+profile, "--now")
 		if seen.Why != "" {
 			stages[5].Found = "the last merge left it out: " + seen.Why
 		}
@@ -110,14 +105,20 @@ func (n *Node) steps(im store.Image, e Entry, seen Seen) []Stage {
 	return stages
 }
 
-// firstStop says in one line what stops an extension; "" if nothing does.
-func firstStop(stages []Stage) string {
-	for _, s := range stages {
-		if !s.Done {
-			return "not " + s.Stage + ": " + s.Found
-		}
+// firstStop is the first stage that is not done; nil if all are.
+func firstStop(stages []Stage) *Stage {
+	if i := slices.IndexFunc(stages, func(s Stage) bool { return !s.Done }); i >= 0 {
+		return &stages[i]
 	}
-	return ""
+	return nil
+}
+
+// stopped notes what stops an extension, and what mends that.
+func (e *Entry) stopped(by *Stage) {
+	e.Command = by.Command
+	if e.Why == "" {
+		e.Why = "not " + by.Stage + ": " + by.Found
+	}
 }
 
 func words(profiles []store.Profile) string {
@@ -142,18 +143,4 @@ func (e Entry) Guard() string {
 		return "not known"
 	}
 	return "not signed"
-}
-
-// command is a command line of this node's for people to type.
-func (n *Node) command(format string, args ...any) string {
-	return "inlay " + n.Kind.Name + " " + fmt.Sprintf(format, args...) + n.rootFlag()
-}
-
-// rootFlag is the flag that names this node; none is needed for the running
-// system.
-func (n *Node) rootFlag() string {
-	if name := n.Root.Name(); name != "/" {
-		return " --root " + name
-	}
-	return ""
 }

@@ -70,6 +70,17 @@ func TestExplain(t *testing.T) {
 				enable(t, m, true, store.Active)
 				return m.with(t, trusting(t, certificate))
 			},
+			stopped: "trusted", found: "sign", command: "disable tool --active --now",
+		},
+		"no longer let in, enabled for others": {
+			prepare: func(t *testing.T, m machine) machine {
+				enable(t, m, true, store.Common, store.Recovery)
+				return m.with(t, trusting(t, certificate))
+			},
+			stopped: "trusted", found: "sign", command: "disable tool --recovery --common --now",
+		},
+		"no longer let in, not in use": {
+			prepare: func(t *testing.T, m machine) machine { return m.with(t, trusting(t, certificate)) },
 			stopped: "trusted", found: "sign", command: "inlay verify ",
 		},
 		"signed": {
@@ -110,6 +121,22 @@ func TestExplain(t *testing.T) {
 				t.Errorf("status says %q, explain %q", got, e.Why)
 			}
 		})
+	}
+}
+
+// TestTyped: what is advised can be typed, whatever an image is called.
+func TestTyped(t *testing.T) {
+	t.Parallel()
+	m := boot(t, func(o *node.Options) { o.Program = "kairos-agent" })
+	m.have(t, sample.Image{Name: "tool"})
+	at := filepath.Join(m.root, "var/lib/kairos/extensions")
+	must(t, os.Rename(filepath.Join(at, "tool.sysext.raw"), filepath.Join(at, "it's $(touch x).sysext.raw")))
+	must(t, os.MkdirAll(filepath.Join(at, "common"), 0o755))
+	must(t, os.Symlink("../it's $(touch x).sysext.raw", filepath.Join(at, "common/it's $(touch x).sysext.raw")))
+	e, err := m.Explain(t.Context(), "touch x")
+	must(t, err)
+	if want := `kairos-agent sysext disable 'it'\''s $(touch x)' --common --now --root ` + m.root; e.Command != want {
+		t.Errorf("advised %s, want %s", e.Command, want)
 	}
 }
 

@@ -35,7 +35,10 @@ type merger struct {
 	asides []bool // of each refresh
 }
 
-func (m *merger) Refresh(_ context.Context, k extension.Kind, setAside bool) error {
+func (m *merger) Refresh(ctx context.Context, k extension.Kind, setAside bool) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	m.asides = append(m.asides, setAside)
 	if m.fails != nil {
 		if err := m.fails(); err != nil {
@@ -57,7 +60,7 @@ func (m *merger) Refresh(_ context.Context, k extension.Kind, setAside bool) err
 	return nil
 }
 
-func (m *merger) Seen(context.Context, extension.Kind) (map[string]node.Seen, error) {
+func (m *merger) Seen(ctx context.Context, _ extension.Kind) (map[string]node.Seen, error) {
 	seen := map[string]node.Seen{}
 	for name, why := range m.refuses {
 		seen[name] = node.Seen{Why: why, Refused: true}
@@ -65,7 +68,7 @@ func (m *merger) Seen(context.Context, extension.Kind) (map[string]node.Seen, er
 	for _, name := range m.merged {
 		seen[name] = node.Seen{Merged: true, Guarantee: "checked copy", Why: m.faults[name]}
 	}
-	return seen, nil
+	return seen, ctx.Err()
 }
 
 // machine is a node in a folder of its own, which has booted the active profile.

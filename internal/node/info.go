@@ -20,7 +20,7 @@ type Info struct {
 
 // Info shows the release file and the files of one extension.
 func (n *Node) Info(ctx context.Context, pattern string) (*Info, error) {
-	images, err := n.store.Find([]string{pattern}, false)
+	images, err := n.find([]string{pattern}, false)
 	if err != nil {
 		return nil, err
 	}

@@ -36,6 +36,8 @@ type Entry struct {
 	Verdict   string `json:"verdict,omitempty"`
 	// Why says what keeps it from being merged, or what its verdict is about.
 	Why string `json:"why,omitempty"`
+	// Command mends that, if one does; a list doesn't look so far.
+	Command string `json:"command,omitempty"`
 }
 
 // Status is everything about the node's extensions of one kind.
@@ -137,12 +139,10 @@ func (n *Node) Status(ctx context.Context) (*Status, error) {
 		if _, err := n.verdict(ctx, im, &e); err != nil {
 			return nil, err
 		}
-		switch {
-		case e.Why != "":
-		case e.Merged:
+		if stop := firstStop(n.steps(im, e, seen[im.Name])); stop != nil {
+			e.stopped(stop)
+		} else if e.Why == "" {
 			e.Why = seen[im.Name].Why
-		default:
-			e.Why = firstStop(n.steps(im, e, seen[im.Name]))
 		}
 		s.Extensions = append(s.Extensions, e)
 	}

@@ -66,6 +66,8 @@ type Options struct {
 	Wait time.Duration
 	// Command is what others are told meanwhile.
 	Command string
+	// Program is the name of ours that commands are advised under; "" is inlay.
+	Program string
 }
 
 // Node is the extensions of one kind on one machine.
@@ -109,7 +111,7 @@ func RuleOf(o Options) Rule {
 		return Rule{*o.Configured, "the configuration says so"}
 	case o.State != nil && o.State.TrustedBoot:
 		return Rule{signed, "this is a trusted boot"}
-	case o.Anchors != nil && len(o.Anchors.Anchors)+len(o.Anchors.Problems) > 0:
+	case o.Anchors != nil && o.Anchors.Named:
 		return Rule{signed, "keys to trust have been laid down here"}
 	}
 	open, err := trust.ParsePolicy("any")
@@ -149,11 +151,12 @@ func (n *Node) booted(p store.Profile) bool {
 // used says whether what was booted uses an image.
 func (n *Node) used(im store.Image) bool { return slices.ContainsFunc(im.Profiles, n.booted) }
 
-// locked runs do while this process alone may change the store.
-func (n *Node) locked(ctx context.Context, do func() error) error {
+// locked runs do while this process alone may change the store. It is given what
+// to tell of an interrupted command.
+func (n *Node) locked(ctx context.Context, do func(notes []string) error) error {
 	unlock, err := n.store.Lock(ctx, n.Wait, n.Command)
 	if err != nil {
 		return err
 	}
-	return errors.Join(do(), unlock())
+	return errors.Join(do(n.catchUp(ctx)), unlock())
 }

@@ -3,9 +3,10 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 
 	"inlay/internal/store"
-	"inlay/internal/trust"
 	"inlay/internal/verify"
 )
 
@@ -16,13 +17,35 @@ func summarize(v *verify.Verdict) *store.Summary {
 		Result: string(v.Result), Protection: string(v.Protection), RootHash: v.RootHash,
 		Architecture: v.Architecture, Kind: v.Kind, Version: v.Version,
 	}
-	if v.Signer != nil {
+	switch {
+	case v.Signer != nil:
 		s.Signer, s.SignerFingerprint, s.Anchor = v.Signer.Subject, v.Signer.Fingerprint, v.Signer.Anchor
+	case hasSignature(v):
+		s.Signer = unnamed
 	}
 	if v.Refusal != nil {
 		s.Reason = v.Refusal.Reason
 	}
 	return s
+}
+
+// unnamed stands for the signer where a signature neither brings a certificate
+// nor is by anybody who is trusted.
+const unnamed = "somebody unnamed"
+
+// signerOf tells a signer from others of the same name.
+func signerOf(s *store.Summary) string {
+	if s.SignerFingerprint == "" {
+		return s.Signer
+	}
+	return fmt.Sprintf("%s (%.16s…)", s.Signer, s.SignerFingerprint)
+}
+
+// hasSignature says that an image has a signature, and that it could be looked at.
+func hasSignature(v *verify.Verdict) bool {
+	return v.Signer != nil || slices.ContainsFunc(v.Checks, func(c verify.Check) bool {
+		return c.Check == verify.CheckSignature && c.State == verify.Passed
+	})
 }
 
 // look judges an image of the store by its top: enough to say whose it is, not
@@ -34,12 +57,4 @@ func (n *Node) look(ctx context.Context, im store.Image) (*verify.Verdict, error
 	}
 	v, err := n.judge(ctx, &verify.Subject{Path: im.FileName, Image: f, Size: im.Size}, verify.Top, nil)
 	return v, errors.Join(err, f.Close())
-}
-
-// foreign says that an image has a signature by a key that nobody here knows,
-// which the rule lets in as if it had none. It counts even if the host would
-// pass over it: systemd looks at signatures first.
-func foreign(v *verify.Verdict) bool {
-	let := v.Result == verify.Good || v.Result == verify.Incompatible
-	return let && v.Signer != nil && v.Standing != trust.Trusted
 }

@@ -19,6 +19,8 @@ type Change struct {
 	store *Store
 	j     journal
 	ended bool
+	// merging says that the running system may be merged by it.
+	merging bool
 }
 
 // Begin starts a change that nothing belongs to yet. The store must be locked,
@@ -126,6 +128,7 @@ func (c *Change) Undo() error {
 		return nil
 	}
 	if !c.Empty() {
+		c.j.Live = c.j.Live && c.merging
 		if err := c.store.rollBack(&c.j); err != nil {
 			return fmt.Errorf("undoing the change: %w", err)
 		}
@@ -168,7 +171,7 @@ func (s *Store) rollBack(j *journal) error {
 	if err := s.syncPlaces(j); err != nil {
 		return err
 	}
-	if err := s.disk.remove(s.dir, journalFile); err != nil {
+	if err := s.dropJournal(j); err != nil {
 		return err
 	}
 	if err := s.disk.syncFolder(s.dir, ownFolder); err != nil {

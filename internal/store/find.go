@@ -33,7 +33,7 @@ func (e *AmbiguousError) Error() string {
 // Images. A pattern is the name of an image, with or without its suffix; or
 // else a part of one; or else a regular expression that fits any part of one.
 // If it fits several it is an *AmbiguousError, unless all are wanted; if it
-// fits none, ErrNotFound.
+// fits none, ErrNotFound, with the names that are near, if any are, for advice.
 func (s *Store) Find(patterns []string, all bool) ([]Image, error) {
 	images, err := s.Images()
 	if err != nil {
@@ -68,7 +68,7 @@ func (s *Store) Find(patterns []string, all bool) ([]Image, error) {
 // find returns the indices of the images that a pattern fits, at least one.
 func find(k extension.Kind, images []Image, pattern string) ([]int, error) {
 	if pattern == "" || len(pattern) > maxPattern {
-		return nil, hint.Wrap(fmt.Errorf("a name of %d bytes names no extension", len(pattern)), "`list` shows the names")
+		return nil, hint.Wrap(fmt.Errorf("a name of %d bytes names no extension", len(pattern)), "give the name of an extension")
 	}
 	where := func(fits func(Image) bool) []int {
 		var hits []int
@@ -99,14 +99,14 @@ func find(k extension.Kind, images []Image, pattern string) ([]int, error) {
 	if invalid != nil {
 		err = errors.Join(err, fmt.Errorf("reading it as an expression: %w", invalid))
 	}
-	return nil, hint.Wrap(err, advise(images, pattern))
+	if near := nearest(images, pattern); near != "" {
+		return nil, hint.Wrap(err, near)
+	}
+	return nil, err
 }
 
-// advise offers the names that are nearest to one that isn't there.
-func advise(images []Image, pattern string) string {
-	if len(images) == 0 {
-		return "the store is empty: `download` an extension first"
-	}
+// nearest offers the names that are nearest to one that isn't there, if any are.
+func nearest(images []Image, pattern string) string {
 	type near struct {
 		name     string
 		distance int
@@ -120,7 +120,7 @@ func advise(images []Image, pattern string) string {
 	}
 	slices.SortStableFunc(names, func(a, b near) int { return a.distance - b.distance })
 	if len(names) == 0 {
-		return "`list` shows the names that are there"
+		return ""
 	}
 	var text []string
 	for _, n := range names[:min(len(names), maxNear)] {

@@ -10,8 +10,6 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"inlay/internal/version"
 )
 
@@ -69,15 +67,11 @@ func (s *Store) OpenImage(image Image) (*os.File, error) {
 	if image.Missing || s.dir == nil {
 		return nil, fmt.Errorf("opening %q: %w", image.FileName, ErrNotFound)
 	}
-	// Whatever lies there by now, opening it must not wait for anybody.
-	f, err := s.dir.OpenFile(image.FileName, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0)
+	f, err := openRegular(s.dir, image.FileName, os.O_RDONLY)
 	if err != nil {
 		return nil, fmt.Errorf("opening %q: %w", path.Join(s.at, image.FileName), err)
 	}
 	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = errors.New("not a regular file")
-	}
 	var is Identity
 	if err == nil {
 		is, err = identify(info)

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -36,6 +35,8 @@ type journal struct {
 	// Boot is the boot that the change was made in: what it did in the run
 	// folder doesn't outlive it.
 	Boot string `json:"boot,omitempty"`
+	// Live says that the running system is merged by the change, before it is kept.
+	Live bool `json:"live,omitempty"`
 	// Folders are profiles whose folder the change makes; RunFolders are those
 	// on the way to the run folder, below the root.
 	Folders    []string `json:"folders,omitempty"`
@@ -216,23 +217,6 @@ func (s *Store) readJournal() (*journal, error) {
 			fmt.Sprintf("what that change took away lies in \"/%s/aside\": move back by hand what is missing, then remove \"/%s/journal\"", at, at))
 	}
 	return j, nil
-}
-
-// readFile reads a regular file of at most limit bytes.
-func readFile(r *os.Root, name string, limit int64) ([]byte, error) {
-	f, err := r.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err != nil {
-		return nil, err
-	}
-	if int64(len(text)) > limit {
-		return nil, fmt.Errorf("%q is longer than %d bytes", name, limit)
-	}
-	return text, nil
 }
 
 // boot returns what the kernel calls the boot that is going on, or "" where

@@ -61,24 +61,13 @@ func (s *Store) Lock(ctx context.Context, wait time.Duration, command string) (u
 	return s.unlock, nil
 }
 
-// Settle undoes what an interrupted command has left half done, as Lock does,
-// for those who only read: the middle of a change is no state to show, nor to
-// look for names in. Where it cannot be undone now, because somebody is at work,
-// the store may not be written to or its journal is damaged, reading must do with
-// what is there; Problems tells of it.
-func (s *Store) Settle() {
-	if !s.interrupted() {
-		return
-	}
-	if unlock, err := s.Lock(context.Background(), 0, "undoing"); err == nil {
-		_ = unlock() // nothing was changed that could fail to be undone
-	}
-}
-
 // acquire opens the lock file and locks it.
 func (s *Store) acquire(ctx context.Context, wait time.Duration) (*os.File, error) {
 	deadline := time.Now().Add(max(wait, shortestWait))
 	for {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
 		f, err := s.openLock()
 		if err != nil {
 			return nil, err
@@ -124,14 +113,24 @@ func waitFor(ctx context.Context, f *os.File, deadline time.Time) error {
 // openLock opens the lock file for this user alone: whoever can open it can
 // hold it for ever.
 func (s *Store) openLock() (*os.File, error) {
-	f, err := s.dir.OpenFile(lockFile, os.O_RDWR, 0)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return f, err
-	}
-	if err := s.disk.step("create", lockFile); err != nil {
+	info, err := s.dir.Lstat(lockFile)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if err := s.disk.step("create", lockFile); err != nil {
+			return nil, err
+		}
+		f, err := s.dir.OpenFile(lockFile, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+		if !errors.Is(err, fs.ErrExist) {
+			return f, err
+		}
+		// Another command was faster.
+	case err != nil:
 		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, hint.Wrap(fmt.Errorf("opening %q: %w", lockFile, errNotRegular),
+			fmt.Sprintf("move \"/%s\" away; inlay makes it anew", path.Join(s.at, lockFile)))
 	}
-	return s.dir.OpenFile(lockFile, os.O_RDWR|os.O_CREATE, 0o600)
+	return openRegular(s.dir, lockFile, os.O_RDWR)
 }
 
 // holder returns who holds the lock, in words.
@@ -164,50 +163,6 @@ func (s *Store) settle(f *os.File, command string) error {
 	}
 	if err := s.recover(); err != nil {
 		return fmt.Errorf("undoing what an interrupted command left: %w", err)
-	}
-	return nil
-}
-
-// recover undoes a change that was interrupted and clears what no change
-// needs any more.
-func (s *Store) recover() error {
-	j, err := s.readJournal()
-	if err != nil {
-		return err
-	}
-	if j != nil {
-		if err := s.rollBack(j); err != nil {
-			return err
-		}
-	}
-	if err := s.clearAside(); err != nil {
-		return err
-	}
-	if err := s.clearStaging(); err != nil {
-		return err
-	}
-	if err := s.clearRecords(); err != nil {
-		return err
-	}
-	return s.keepSpare()
-}
-
-// clearRecords removes records of images that are gone.
-func (s *Store) clearRecords() error {
-	names, err := entries(s.dir, recordsFolder)
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		image, ok := strings.CutSuffix(name, ".json")
-		if ok {
-			if _, err := s.dir.Lstat(image); !errors.Is(err, fs.ErrNotExist) {
-				continue
-			}
-		}
-		if err := s.disk.remove(s.dir, path.Join(recordsFolder, name)); err != nil {
-			return err
-		}
 	}
 	return nil
 }

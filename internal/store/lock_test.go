@@ -76,25 +76,30 @@ func TestStaleLock(t *testing.T) {
 	}
 }
 
-// TestUnlockUndoes leaves a change that nobody ended.
-// TestSettle has somebody who only reads undo what was interrupted, and wait for
-// nobody who is at work.
+// TestSettle has somebody who only reads undo what was interrupted, clear what
+// is left of it, and wait for nobody who is at work.
 func TestSettle(t *testing.T) {
 	t.Parallel()
-	op := operations()[0]
-	old, now := beforeAndAfter(t, op)
-	for at := 1; ; at++ {
-		dir := mixedStore(t)
-		calls := 0
-		err := perform(dir, op, dies(at, &calls))
-		s := open(t, dir, nil)
-		s.Settle()
-		if got := snapshot(t, dir); !mapsEqual(got, old) && !mapsEqual(got, now) {
-			equal(t, fmt.Sprintf("dead before change %d", at), old, got)
-		}
-		if err == nil {
-			break
-		}
+	for _, op := range operations() {
+		t.Run(op.name, func(t *testing.T) {
+			t.Parallel()
+			old, now := beforeAndAfter(t, op)
+			for at := 1; ; at++ {
+				dir := mixedStore(t)
+				calls := 0
+				err := perform(dir, op, dies(at, &calls))
+				s := open(t, dir, nil)
+				s.Settle()
+				if got := snapshot(t, dir); !mapsEqual(got, old) && !mapsEqual(got, now) {
+					equal(t, fmt.Sprintf("dead before change %d", at), old, got)
+				}
+				fsck(t, dir)
+				if err == nil {
+					break
+				}
+				s.Close()
+			}
+		})
 	}
 	dir := mixedStore(t)
 	s, other := open(t, dir, nil), open(t, dir, nil)
@@ -113,6 +118,7 @@ func TestSettle(t *testing.T) {
 	}
 }
 
+// TestUnlockUndoes leaves a change that nobody ended.
 func TestUnlockUndoes(t *testing.T) {
 	t.Parallel()
 	dir := mixedStore(t)

@@ -6,8 +6,6 @@ import (
 	"path"
 	"slices"
 
-	"golang.org/x/sys/unix"
-
 	"inlay/internal/extension"
 )
 
@@ -36,6 +34,10 @@ func (s *Store) Problems() []Problem {
 	if s.interrupted() {
 		sc.problem(path.Join(s.at, journalFile), "", "a command was interrupted while it changed the store",
 			"the next command that changes the store undoes what it left")
+	}
+	if s.Stale() {
+		sc.problem(path.Join(s.at, staleFile), "", "the running system may still be merged as an undone command had it",
+			"the next command that changes the store merges it anew")
 	}
 	slices.SortStableFunc(sc.problems, func(a, b Problem) int { return cmp.Compare(a.Path, b.Path) })
 	return sc.problems
@@ -74,20 +76,4 @@ func (s *Store) judge(sc *scan) {
 				"remove one of the two")
 		}
 	}
-}
-
-// interrupted says whether a journal lies there that nobody works by.
-func (s *Store) interrupted() bool {
-	if s.dir == nil || s.held != nil {
-		return false
-	}
-	if _, err := s.dir.Lstat(journalFile); err != nil {
-		return false
-	}
-	f, err := s.dir.Open(lockFile)
-	if err != nil {
-		return false // who may not ask cannot tell
-	}
-	defer f.Close()
-	return unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB) == nil
 }

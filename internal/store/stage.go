@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 
@@ -29,16 +30,19 @@ type Staged struct {
 
 // Stage begins an image of size bytes, or of a size that is not known (-1, 0).
 // An image that will not fit is refused now, with ErrNoSpace: the room for a
-// size that is known is set aside. Discard it when done.
+// size that is known is set aside. Discard it when done: nothing is left of it
+// then, nor of a store that there was not before.
 func (s *Store) Stage(size int64) (*Staged, error) {
-	if err := s.make(); err != nil {
-		return nil, err
+	folder, err := s.nearest()
+	if err != nil {
+		return nil, s.explain(err)
 	}
-	if err := s.checkSpace(size); err != nil {
+	defer folder.Close()
+	if err := s.checkSpace(folder, size); err != nil {
 		return nil, err
 	}
 	st := &Staged{store: s}
-	if err := st.open(); err != nil {
+	if err := st.open(folder); err != nil {
 		return nil, s.explain(fmt.Errorf("creating a file in the store \"/%s\": %w", s.at, err))
 	}
 	if size > 0 {
@@ -50,15 +54,26 @@ func (s *Store) Stage(size int64) (*Staged, error) {
 	return st, nil
 }
 
-func (s *Store) checkSpace(size int64) error {
+// nearest opens the store's folder or, while there is none, the nearest one above
+// it: that is on the file system which the store will be on.
+func (s *Store) nearest() (*os.File, error) {
+	if found, err := s.open(); err != nil {
+		return nil, err
+	} else if found {
+		return s.dir.Open(".")
+	}
+	for at := path.Dir(s.at); ; at = path.Dir(at) {
+		folder, err := s.root.OpenFile(at, os.O_RDONLY|unix.O_DIRECTORY, 0)
+		if err == nil || at == "." || !errors.Is(err, fs.ErrNotExist) {
+			return folder, err
+		}
+	}
+}
+
+func (s *Store) checkSpace(folder *os.File, size int64) error {
 	if size <= 0 {
 		return nil
 	}
-	folder, err := s.dir.Open(".")
-	if err != nil {
-		return err
-	}
-	defer folder.Close()
 	var v unix.Statfs_t
 	if err := unix.Fstatfs(int(folder.Fd()), &v); err != nil {
 		return fmt.Errorf("asking for the free space of the store \"/%s\": %w", s.at, err)
@@ -72,24 +87,23 @@ func (s *Store) checkSpace(size int64) error {
 		size, s.at, free, unix.ENOSPC))
 }
 
-func (st *Staged) open() error {
-	s := st.store
-	folder, err := s.dir.Open(stagingFolder)
-	if err != nil {
-		return err
-	}
-	defer folder.Close()
-	st.file, err = s.disk.nameless(folder)
+func (st *Staged) open(folder *os.File) error {
+	var err error
+	st.file, err = st.store.disk.nameless(folder)
 	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EISDIR) || errors.Is(err, unix.EINVAL) {
 		return st.openHidden()
 	}
 	return err
 }
 
-// openHidden is for file systems without nameless files. The file is locked
-// while its process lives, by which clearStaging knows it from rubbish.
+// openHidden is for file systems without nameless files, and has to make the
+// store for the file's name. The file is locked while its process lives, by which
+// clearStaging knows it from rubbish.
 func (st *Staged) openHidden() error {
 	s := st.store
+	if err := s.make(); err != nil {
+		return err
+	}
 	for {
 		name := path.Join(stagingFolder, rand.Text())
 		f, err := s.disk.create(s.dir, name, os.O_EXCL)
@@ -122,7 +136,7 @@ func (s *Store) clearStaging() error {
 	}
 	for _, name := range names {
 		name = path.Join(stagingFolder, name)
-		f, err := s.dir.Open(name)
+		f, err := s.dir.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0)
 		if err != nil {
 			continue // given up meanwhile
 		}

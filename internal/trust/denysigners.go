@@ -25,6 +25,7 @@ func (l *loader) collect(p Places) {
 	l.given(p.Given)
 	l.files(p.Files)
 	l.folders(p.Folders)
+	l.set.Named = l.set.Named || p.Firmware || len(p.Given) > 0
 	if p.Firmware {
 		l.firmware(p.VendorCAs)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"inlay/internal/rooted"
@@ -37,6 +38,7 @@ func (l *loader) files(names []string) {
 
 // file reads a certificate file.
 func (l *loader) file(name string) {
+	l.set.Named = true
 	text, err := rooted.ReadFile(l.options.Root, name, maxFile)
 	if err != nil {
 		l.problem(shown(name), "not used: %s", reason(err))
@@ -65,11 +67,15 @@ func (l *loader) folders(folders []string) {
 	seen := make(map[string]bool)
 	for i, folder := range folders {
 		names, err := rooted.ReadNames(l.options.Root, folder, maxNames)
-		if errors.Is(err, fs.ErrNotExist) {
+		if errors.Is(err, fs.ErrNotExist) && slices.Contains(DefaultFolders(), folder) {
 			continue
 		}
 		if err != nil {
+			l.set.Named = true
 			l.problem(shown(folder), "not used: %s", reason(err))
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
 			if i+1 < len(folders) {
 				// The folder may mask what the later ones hold.
 				l.problem(shown(folder), "the folders after it are not used either, since it may mask what is in them: %s",

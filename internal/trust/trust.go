@@ -72,7 +72,8 @@ type Options struct {
 	// Folders hold certificate files, NAME.crt, in order of precedence: a name
 	// in an earlier folder hides the same name in later ones, and a link to
 	// /dev/null hides it without giving a certificate. A folder that is missing
-	// is empty. Hidden files don't count.
+	// is empty, and a Problem if it is none of DefaultFolders. Hidden files don't
+	// count.
 	Folders []string
 	// Firmware takes PK, KEK and db as anchors, if Secure Boot is on and out of
 	// setup mode, and relies on dbx: if what dbx revokes cannot be told, there are
@@ -126,6 +127,9 @@ type Set struct {
 	Anchors []Anchor
 	// Problems are what was found and not used.
 	Problems []Problem
+	// Named says that somebody was named to be trusted, whether or not that
+	// could be used: with it, no anchors are no sign that nobody cares.
+	Named bool
 
 	chains  bool
 	revoked []Anchor   // would be anchors, had they not been revoked
@@ -166,6 +170,7 @@ func Load(o Options) (*Set, error) {
 	l.strikeBlind()
 	l.unpinned = slices.Clone(l.set.Anchors)
 	l.strikeUnpinned(pins)
+	l.set.Named = l.set.Named || len(pins) > 0
 	l.denyLists()
 	return l.set, nil
 }

@@ -46,8 +46,10 @@ exit 1
 // afterwards, except below binds, which are those of [Root.Command]; "/job" and
 // "/container" are taken.
 //
-// The kernel is the host's, its device-mapper out of reach, and there are no
-// loop devices: systemd-sysext merges folders here, and disk images don't work.
+// The kernel is the host's, and nspawn shows none of its devices: systemd-sysext
+// merges folders. After "mount -t devtmpfs devtmpfs /dev" in script there are loop
+// devices, and it merges disk images too, as long as they need no device-mapper:
+// ones that nothing was signed of, and whose root hash nobody gives it.
 func (r *Root) Boot(t testing.TB, binds map[string]string, prepare, script string) string {
 	t.Helper()
 	need.FileSystem(t, "cgroup2")

@@ -48,7 +48,10 @@ func Tools(t testing.TB) *Root {
 		Name:  "tools",
 		Suite: suite,
 		Packages: []string{
-			"cpio", "cryptsetup-bin", "dosfstools", "e2fsprogs", "efitools", "erofs-utils", "kmod", "mtools", "openssl",
+			"cpio", "cryptsetup-bin", "dosfstools", "e2fsprogs", "efitools", "erofs-utils", "kmod",
+			// What systemd-measure signs with; it only suggests them.
+			"libtss2-esys-3.0.2-0t64", "libtss2-rc0t64",
+			"mtools", "openssl",
 			"osslsigncode", "ovmf", "python3-virt-firmware", "qemu-system-x86", "sbsigntool", "squashfs-tools", "swtpm",
 			"systemd", "systemd-boot-efi", "systemd-container", "systemd-repart", "systemd-ukify", "xorriso", "zstd",
 		},

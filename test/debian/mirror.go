@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"os/exec"
 	"strings"
+	"testing"
+
+	"inlay/test/need"
 )
 
 // mirror returns the address of the Debian archive that apt uses on this
@@ -44,4 +47,15 @@ func configuredMirror(ctx context.Context) (string, error) {
 		}
 	}
 	return "", nil
+}
+
+// Mirror returns the address of the Debian archive that apt uses on this machine.
+func Mirror(t testing.TB) string {
+	t.Helper()
+	need.Tool(t, "apt-get", "apt")
+	uri, err := mirror(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return uri
 }

@@ -9,8 +9,9 @@ import (
 )
 
 // sizeBudget is the most bytes that the stripped program may have. It is small
-// because a trusted-boot EFI image carries it; raise it with a reason.
-const sizeBudget = 12 << 20
+// because a trusted-boot EFI image carries it; raise it with a reason. It was 12
+// MiB until keys and media came, which are code of our own and bring no library.
+const sizeBudget = 14 << 20
 
 // TestDeps keeps out of the program what only its makers need, and what would
 // double its weight. Packages are named by prefix.

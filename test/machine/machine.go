@@ -5,8 +5,7 @@
 //
 // One machine runs at a time, also over several test binaries, since each keeps
 // a processor busy. KVM is not used: where the tests run it is often there but
-// not fit for a stock kernel. Left out so far: other architectures than amd64
-// and a TPM.
+// not fit for a stock kernel. Left out so far: other architectures than amd64.
 package machine
 
 import (
@@ -32,6 +31,9 @@ type Machine struct {
 	// Firmware boots the machine with Secure Boot; without it QEMU starts the
 	// kernel directly.
 	Firmware *Firmware
+	// TPM gives the machine a new TPM 2.0, emulated by swtpm. Firmware measures
+	// what it boots into it.
+	TPM bool
 	// Arguments are added to the kernel's command line. Under Secure Boot the
 	// signed kernel image has its own, see [UKI].
 	Arguments []string
@@ -106,7 +108,11 @@ func Start(t testing.TB, m Machine) *Running {
 	}
 	// Not the test's own context: that ends before its cleanups begin.
 	ctx, cancel := context.WithCancel(context.Background())
-	command := tools.Command(ctx, t, binds, append([]string{"qemu-system-x86_64"}, arguments...)...)
+	argv := append([]string{"qemu-system-x86_64"}, arguments...)
+	if m.TPM {
+		argv = withTPM(argv)
+	}
+	command := tools.Command(ctx, t, binds, argv...)
 	lines := newSerial(file)
 	consoleOut, consoleIn := pipe(t)
 	resultsOut, resultsIn := pipe(t)

@@ -91,6 +91,9 @@ func (m Machine) qemu(t testing.TB) (arguments []string, binds map[string]string
 			arguments = append(arguments, "-smbios", "type=11,value=io.systemd.stub.kernel-cmdline-extra="+argument)
 		}
 	}
+	if m.TPM {
+		arguments = append(arguments, tpmArguments()...)
+	}
 	if m.Root != "" {
 		arguments = append(arguments, "-drive", drive("root", m.Root, false), "-device", "nvme,drive=root,serial=root")
 	}

@@ -26,6 +26,16 @@ type Partition struct {
 // and signature. Any other number fails the test.
 func Partitions(t testing.TB, image string) []Partition {
 	t.Helper()
+	parts := Table(t, image)
+	if len(parts) != 3 {
+		t.Fatalf("sfdisk sees %d partitions, want 3", len(parts))
+	}
+	return parts
+}
+
+// Table returns the partitions of any image.
+func Table(t testing.TB, image string) []Partition {
+	t.Helper()
 	text, err := exec.CommandContext(t.Context(), need.Tool(t, "sfdisk", "fdisk"), "--json", image).Output()
 	if err != nil {
 		t.Fatalf("sfdisk: %v", err)
@@ -43,9 +53,6 @@ func Partitions(t testing.TB, image string) []Partition {
 	for i := range parts {
 		parts[i].Start *= table.PartitionTable.SectorSize
 		parts[i].Size *= table.PartitionTable.SectorSize
-	}
-	if len(parts) != 3 {
-		t.Fatalf("sfdisk sees %d partitions, want 3", len(parts))
 	}
 	return parts
 }

@@ -15,7 +15,7 @@ func TestConfext(t *testing.T) {
 	tree := filepath.Join(t.TempDir(), "tree")
 	write(t, filepath.Join(tree, "etc/witness.conf"), "answer=42\n", 0o644)
 	for _, algorithm := range []string{"rsa4096", "p256", "p384"} {
-		built := build(t, nil, newKey(t, "--algorithm", algorithm), "witness", "dir:"+tree, "--kind", "confext")
+		built := build(t, nil, newExtensionKey(t, algorithm), "witness", "dir:"+tree, "--kind", "confext")
 		wantTree(t, snapshot(t, tree), judge(t, built), "etc/extension-release.d/extension-release.witness")
 	}
 }

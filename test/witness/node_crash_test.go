@@ -138,9 +138,36 @@ func images(t *testing.T) (first, second string) {
 	return all[0], all[1]
 }
 
+// linked is what lies in the run folder, and so what is merged if nothing was
+// forgotten.
+func (c call) linked(t *testing.T) string {
+	t.Helper()
+	entries, err := os.ReadDir(filepath.Join(c.root, "run/extensions"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	var all strings.Builder
+	for _, e := range entries {
+		all.WriteString(strings.TrimSuffix(e.Name(), ".sysext.raw") + "\n")
+	}
+	return all.String()
+}
+
+// merged are the names of what is merged, a line each: none where nothing is.
+func (c call) merged(t *testing.T) string {
+	t.Helper()
+	argv := slices.Concat(c.enter, []string{"find", filepath.Join(c.root, "usr/.systemd-sysext"), "-name", "extensions", "-exec", "cat", "{}", "+"})
+	text, err := exec.CommandContext(t.Context(), argv[0], argv[1:]...).Output()
+	if _, failed := errors.AsType[*exec.ExitError](err); err != nil && !failed { // there is no such folder
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
 // TestKilledCommand kills the real program before each of its changes to the
-// disk. A list shows the old state then or the new; the same command again makes
-// it the new one, and leaves nothing else.
+// disk. A list shows the old state then or the new, and clears up; the same command
+// again makes it the new one, and leaves nothing else. What was merged follows at the latest
+// with the next command that changes the store, whichever that is.
 func TestKilledCommand(t *testing.T) {
 	t.Parallel()
 	first, second := images(t)
@@ -196,9 +223,19 @@ func TestKilledCommand(t *testing.T) {
 				}
 				// What one list has shown as done is done.
 				wantNew = slices.Equal(got, newList)
+				// That the running system has to follow waits for a change.
+				clean := slices.DeleteFunc(n.onDisk(t), func(line string) bool { return strings.HasPrefix(line, storeFolder+"/.inlay/stale ") })
+				if !slices.Equal(clean, newDisk) && (wantNew || !slices.Equal(clean, oldDisk)) {
+					t.Errorf("killed before change %d: after the list neither the old state nor the new (-old +got)\n%s", at, cmp.Diff(oldDisk, clean))
+				}
 				// Settling takes an extension that no command here is about.
 				if c.back != nil {
 					n.settle(t)
+				}
+				if c.back != nil {
+					if diff := cmp.Diff(n.linked(t), n.merged(t)); diff != "" {
+						t.Errorf("killed before change %d: after the next command, something else is merged (-linked +merged)\n%s", at, diff)
+					}
 				}
 				if got := n.onDisk(t); c.back != nil && !slices.Equal(got, newDisk) && (wantNew || !slices.Equal(got, oldDisk)) {
 					t.Errorf("killed before change %d: after the next command neither the old state nor the new (-old +got)\n%s", at, cmp.Diff(oldDisk, got))

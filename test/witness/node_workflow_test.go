@@ -278,6 +278,33 @@ one /run/extensions/one yes unprotected -
 absent
 `,
 		},
+		{
+			// The journal is that of an "enable --now" which was killed after the merge.
+			"killed, and refused by now", fetch + `
+			kairos-agent sysext enable --active --now k3s >/dev/null; show
+			boot=$(cat /proc/sys/kernel/random/boot_id)
+			cat >/var/lib/kairos/extensions/.inlay/journal <<END
+{"version":1,"live":true,"boot":"$boot","steps":[
+{"place":"run","name":"k3sv1.32.1.sysext.raw","now":{"link":"../../var/lib/kairos/extensions/k3sv1.32.1.sysext.raw"}},
+{"place":"active","name":"k3sv1.32.1.sysext.raw","now":{"link":"../k3sv1.32.1.sysext.raw"}}]}
+END
+			kairos-agent sysext list --active 2>/dev/null; links; show
+			kairos-agent sysext disable --recovery k3s | grep note; show
+			kairos-agent sysext enable --active --now k3s >/dev/null; show
+			mkdir /etc/verity.d; cp /w/ca.pem /etc/verity.d/ca.crt
+			kairos-agent sysext status 2>&1 | grep warning; show
+			kairos-agent sysext disable --recovery --now k3s | grep left; show`,
+			`k3s
+k3s
+note: an interrupted command was undone, and the running system merged anew
+absent
+k3s
+warning: k3sv1.32.1 is refused, and merged until something is merged anew: out with it by kairos-agent sysext disable k3sv1.32.1 --active --now
+k3s
+note: k3sv1.32.1 is left out of the running system, since it is refused: not signed, and the policy wants a signature by a trusted key
+absent
+`,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -9,6 +9,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	// The program is built, not imported. This has go test know what it is made
+	// of, and run these tests again when any of that has changed.
+	_ "inlay/internal/cli"
 )
 
 // inlay is the path of the program under test, built once as it ships.
@@ -38,11 +42,19 @@ func run(m *testing.M) int {
 // key is a signing key that the program made.
 type key struct{ private, certificate string }
 
-func newKey(t *testing.T, flags ...string) key {
+func newKey(t *testing.T) key {
 	t.Helper()
 	folder := filepath.Join(t.TempDir(), "keys")
-	command(t, nil, inlay, append([]string{"keys", "create", "witness", "--output", folder}, flags...)...)
+	command(t, nil, inlay, "keys", "create", "witness", "--output", folder)
 	return key{filepath.Join(folder, "db.key"), filepath.Join(folder, "db.pem")}
+}
+
+// newExtensionKey is one that firmware knows nothing of, and so of any algorithm.
+func newExtensionKey(t *testing.T, algorithm string) key {
+	t.Helper()
+	folder := filepath.Join(t.TempDir(), "keys")
+	command(t, nil, inlay, "keys", "create", "witness", "--output", folder, "--only-extension-key", algorithm)
+	return key{filepath.Join(folder, "ext.key"), filepath.Join(folder, "ext.pem")}
 }
 
 // image is a built image and what the program said of it.

@@ -57,8 +57,8 @@ warnings() { # of the manager, and of a second look at all that it has loaded
 // into the running system. The same extensions built without --enable-unit show
 // that nothing else starts them.
 //
-// A container has neither device-mapper nor loop devices, so what it merges is
-// not the images but the tree that the kernel shows of each. That systemd merges
+// A container has no device-mapper, which signed images need, so what it merges
+// is not the images but the tree that the kernel shows of each. That systemd merges
 // the images themselves is the virtual machines' to show.
 func TestEnabledService(t *testing.T) {
 	t.Parallel()
@@ -69,7 +69,7 @@ func TestEnabledService(t *testing.T) {
 	write(t, filepath.Join(sysext, "usr/bin/hello"), "#!/bin/sh\nexec sleep infinity\n", 0o755)
 	write(t, filepath.Join(sysext, "usr/lib/systemd/system/hello.service"), fmt.Sprintf(serviceUnit, "/usr/bin/hello"), 0o644)
 	write(t, filepath.Join(confext, "etc/systemd/system/greet.service"), fmt.Sprintf(serviceUnit, "/bin/sleep infinity"), 0o644)
-	k := newKey(t, "--algorithm", "p256")
+	k := newExtensionKey(t, "p256")
 	// Both have one name, as an extension and its configuration well may.
 	binds := map[string]string{
 		unpack(t, build(t, nil, k, "hello", "dir:"+sysext)):                                                         "/plain/sysext",
