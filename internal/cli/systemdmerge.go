@@ -44,12 +44,12 @@ func (o *systemdOptions) merge(ctx context.Context, env *Env, k extension.Kind, 
 	if err != nil {
 		return layerError(k, err)
 	}
-	env.sayMerged(report)
+	o.sayMerged(env, report)
 	return report.verdict(k)
 }
 
 // sayMerged says what became of a merge in systemd's words.
-func (env *Env) sayMerged(r *mergeReport) {
+func (o *systemdOptions) sayMerged(env *Env, r *mergeReport) {
 	var using []string
 	ignored := 0
 	for _, x := range r.Extensions {
@@ -62,25 +62,26 @@ func (env *Env) sayMerged(r *mergeReport) {
 		}
 	}
 	switch {
-	case len(using) > 0 && r.Unchanged:
+	case r.Unchanged && len(r.Hierarchies) > 0:
 		fmt.Fprintln(env.Stderr, "Skipping extension refresh because no change was found, use --always-refresh=yes to always do a refresh.")
 		return
 	case len(using) > 0:
 		fmt.Fprintf(env.Stderr, "Using extensions %s.\n", strings.Join(using, ", "))
+	case len(r.Hierarchies) > 0: // by a mode that merges nothing, too
 	case ignored > 0:
 		fmt.Fprintf(env.Stderr, "No suitable extensions found (%d ignored due to incompatible image(s)).\n", ignored)
 	default:
 		fmt.Fprintln(env.Stderr, "No extensions found.")
 	}
-	env.sayUnmerged(r.Unmerged)
+	o.sayUnmerged(env, r.Unmerged)
 	for _, h := range slices.Backward(r.Hierarchies) {
-		fmt.Fprintf(env.Stderr, "Merged extensions into '%s'.\n", printable(h.Hierarchy))
+		fmt.Fprintf(env.Stderr, "Merged extensions into '%s'.\n", printable(o.at(h.Hierarchy)))
 	}
 }
 
-func (env *Env) sayUnmerged(paths []string) {
+func (o *systemdOptions) sayUnmerged(env *Env, paths []string) {
 	for _, p := range slices.Backward(paths) {
-		fmt.Fprintf(env.Stderr, "Unmerged '%s'.\n", printable(p))
+		fmt.Fprintf(env.Stderr, "Unmerged '%s'.\n", printable(o.at(p)))
 	}
 }
 
@@ -99,7 +100,7 @@ func (o *systemdOptions) unmerge(ctx context.Context, env *Env, k extension.Kind
 		}
 		result, err := e.Unmerge(ctx, k, layer.RunOptions{NoReload: o.noReload})
 		if result != nil {
-			env.sayUnmerged(result.Unmerged)
+			o.sayUnmerged(env, result.Unmerged)
 			env.warnOf(result.Warnings)
 		}
 		return errors.Join(err, e.Close())

@@ -30,10 +30,11 @@ func timestamp(t time.Time) cell {
 	return cell{t.UnixMicro(), []string{t.Local().Format("Mon 2006-01-02 15:04:05 MST")}}
 }
 
-// microseconds is a point in time since 1970, or none for 0.
+// microseconds is a point in time since 1970, or none for 0, which JSON has all the
+// same.
 func microseconds(n int64) cell {
 	if n == 0 {
-		return timestamp(time.Time{})
+		return cell{n, []string{"-"}}
 	}
 	return timestamp(time.UnixMicro(n))
 }

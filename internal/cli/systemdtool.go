@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -170,8 +172,10 @@ func (o *systemdOptions) list(ctx context.Context, env *Env, k extension.Kind) e
 		if err != nil {
 			return err
 		}
-		for _, x := range found.List(d) {
-			t.rows = append(t.rows, []cell{text(x.Name), text(string(x.Type)), text(x.Path), microseconds(x.Time)})
+		slices.SortFunc(found.Candidates, func(a, b discover.Candidate) int { return strings.Compare(a.Name, b.Name) })
+		for _, c := range found.Candidates { // those of the old folders, too: they are merged as well
+			x := c.Listing(d)
+			t.rows = append(t.rows, []cell{text(x.Name), text(string(x.Type)), text(o.at(x.Path)), microseconds(x.Time)})
 		}
 		return nil
 	})
@@ -183,6 +187,15 @@ func (o *systemdOptions) list(ctx context.Context, env *Env, k extension.Kind) e
 		return nil
 	}
 	return o.print(env, t)
+}
+
+// at is a path below the root as systemd shows it: as seen from outside.
+func (o *systemdOptions) at(name string) string {
+	root, err := filepath.Abs(o.root)
+	if err != nil {
+		return name
+	}
+	return filepath.Join(root, name)
 }
 
 func (o *systemdOptions) print(env *Env, t table) error {

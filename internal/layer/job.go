@@ -187,12 +187,10 @@ func (j *job) hasFlags(mounts []mount.Info, at string) bool {
 	return known && on.MountPoint == at && slices.Contains(splitOptions(on.Options), "noexec") == j.isNoExec()
 }
 
-// isNoExec says whether nothing can be executed of what is merged.
+// isNoExec says whether nothing is to be executed of what is merged.
 func (j *job) isNoExec() bool {
-	if no := j.plan.Request.NoExec; no != nil {
-		return *no
-	}
-	return j.kind.Configuration
+	flags, _, err := j.overlayOptions(&writing{})
+	return err == nil && flags&mount.NoExec != 0
 }
 
 // unchanged is the result of a refresh that did nothing.

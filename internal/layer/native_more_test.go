@@ -28,11 +28,15 @@ func TestNativeRollBack(t *testing.T) {
 		return
 	}
 	injected := errors.New("injected")
-	for _, verb := range []string{"merge", "refresh", "fewer"} {
+	for _, verb := range []string{"merge", "refresh", "fewer", "refresh of what is mutable"} {
 		t.Run(verb, func(t *testing.T) {
 			h := newHost(t, unix.MS_SHARED)
+			mode := layer.Immutable
+			if strings.HasSuffix(verb, "mutable") {
+				mode = layer.Mutable
+			}
 			h.naked("old", "erofs", map[string]string{"usr/bin/old": "old", "opt/old": "old", "srv/old": "old"})
-			h.more = func(r *layer.Request) { r.Hierarchies = []string{"/opt", "/srv", "/usr"} }
+			h.more = func(r *layer.Request) { r.Mutable, r.Hierarchies = mode, []string{"/opt", "/srv", "/usr"} }
 			if verb != "merge" {
 				h.merge()
 			}
@@ -166,9 +170,11 @@ func TestNativePlaces(t *testing.T) {
 	run("mkfs.btrfs", "btrfs-progs", "-q", disk)
 	h.write("var/lib/extensions/", "")
 	h.write("srv/btrfs/", "")
-	run("mount", "mount", "-o", "loop", disk, h.path("srv/btrfs"))
+	run("mount", "mount", "-o", "loop,noatime", disk, h.path("srv/btrfs"))
 	run("btrfs", "btrfs-progs", "subvolume", "create", h.path("srv/btrfs/subvolume"))
 	h.folder("srv/btrfs/subvolume", "subvolume", map[string]string{"usr/bin/subvolume": "subvolume"})
+	// Its time is that of the last commit.
+	run("btrfs", "btrfs-progs", "filesystem", "sync", h.path("srv/btrfs"))
 	h.check(os.Symlink("/srv/btrfs/subvolume", h.path("var/lib/extensions/subvolume")))
 
 	// A disk image with a usr partition alone.
@@ -324,5 +330,77 @@ func TestNativeUnprivileged(t *testing.T) {
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Errorf("own folders %v: %v\n%s", mine, err, out)
 		}
+	}
+}
+
+// TestNativeOptions: systemd's variable for options counts, but for options that
+// would change the layers.
+func TestNativeOptions(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	h := newHost(t, unix.MS_PRIVATE)
+	h.extension("one", map[string]string{"usr/bin/one": "one"})
+	with := func(mode layer.Mode, text string) {
+		h.more = func(r *layer.Request) {
+			r.Mutable = mode
+			r.Getenv = func(name string) string {
+				return map[string]string{"SYSTEMD_SYSEXT_OVERLAYFS_MOUNT_OPTIONS": text}[name]
+			}
+		}
+	}
+	with(layer.Immutable, "noexec,xino=on")
+	h.merge()
+	if usr := h.at("usr"); usr.Options != "ro,nodev,noexec,relatime" || !strings.Contains(usr.Super, "xino=on") {
+		t.Errorf("/usr is mounted as %+v", usr)
+	}
+	if r := h.refresh(); !r.Unchanged {
+		t.Error("a refresh without a change did something")
+	}
+	if got := h.read("usr/.systemd-sysext/origin"); !strings.Contains(got, `"mountOptions": "noexec,xino=on"`) {
+		t.Errorf("the origin is %s", got)
+	}
+	with(layer.Ephemeral, "xino=on") // in place of what a writable one gets otherwise
+	if h.refresh(); h.at("usr").Options != "rw,nodev,relatime" {
+		t.Errorf("/usr is mounted as %+v", h.at("usr"))
+	}
+	before := h.mounts()
+	for _, bad := range []string{"lowerdir=/etc", "xino=on,upperdir=/etc", "workdir=/x", "lowerdir+=/etc"} {
+		with(layer.Immutable, bad)
+		_, err := h.do("refresh", layer.RunOptions{})
+		if err == nil || !strings.Contains(err.Error(), "would change the layers") || len(hint.Of(err)) == 0 {
+			t.Errorf("%s: got %v", bad, err)
+		}
+	}
+	if diff := cmp.Diff(before, h.mounts()); diff != "" {
+		t.Errorf("mounts (-before +after):\n%s", diff)
+	}
+}
+
+// TestNativeBacking: the marker names the block device that the host's folder is on.
+func TestNativeBacking(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	for _, kind := range []string{"ext4", "btrfs"} {
+		need.FileSystem(t, kind)
+		h := newHost(t, unix.MS_PRIVATE)
+		h.write("disk", "")
+		h.check(os.Truncate(h.path("disk"), 128<<20))
+		for _, args := range [][]string{{need.Tool(t, "mkfs."+kind, "e2fsprogs"), "-q", h.path("disk")}, {"mount", "-o", "loop", h.path("disk"), h.path("usr")}} {
+			if out, err := exec.CommandContext(t.Context(), args[0], args[1:]...).CombinedOutput(); err != nil {
+				t.Fatalf("%v: %v\n%s", args, err, out)
+			}
+		}
+		var stat unix.Stat_t
+		h.check(unix.Stat(h.at("usr").Source, &stat))
+		h.extension("one", map[string]string{"usr/bin/one": "one"})
+		h.merge()
+		want := mount.Device{Major: unix.Major(stat.Rdev), Minor: unix.Minor(stat.Rdev)}.String() + "\n"
+		if got := h.read("usr/.systemd-sysext/backing"); got != want {
+			t.Errorf("%s: the marker has %q, want %q", kind, got, want)
+		}
+		h.unmerge()
+		h.check(unix.Unmount(h.path("usr"), 0))
 	}
 }

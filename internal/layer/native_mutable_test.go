@@ -281,3 +281,20 @@ func TestNativeHierarchies(t *testing.T) {
 		})
 	}
 }
+
+// TestNativeMutableUnreported: the work folder goes with the merge, also where there
+// is no report of it: systemd writes none.
+func TestNativeMutableUnreported(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	h := newHost(t, unix.MS_PRIVATE)
+	h.extension("one", map[string]string{"usr/bin/one": "one"})
+	h.mutable(layer.Mutable)
+	h.merge()
+	h.check(os.Remove(h.path("run/inlay/layer-sysext.json")))
+	h.unmerge()
+	if diff := cmp.Diff([]string{"opt", "usr"}, h.stored()); diff != "" {
+		t.Errorf("the folder of mutability has (-want +got):\n%s", diff)
+	}
+}
