@@ -65,7 +65,7 @@ func findCases() []spec {
 		{name: "long", scene: ext(extensions + strings.Repeat("n", 200))},
 		{name: "upper case", scene: all(ext(extensions+"B"), ext(extensions+"a"))},
 		{name: "what an update leaves", scene: all(ext(extensions+".sysupdate.partial.x"), ext(extensions+"b")), newer: "files of updates"},
-		{name: "twice in one folder", ours: "one name twice", scene: all(ext(extensions+"a", "usr/share/x = 1"), ext(extensions+"a.sysext", "usr/share/x = 2"))},
+		{name: "twice in one folder", scene: all(ext(extensions+"a", "usr/share/x = 1"), ext(extensions+"a.sysext", "usr/share/x = 2"))},
 		{name: "twice in one folder, the other way round", ours: "one name twice", scene: all(ext(extensions+"a.sysext", "usr/share/x = 2"), ext(extensions+"a", "usr/share/x = 1"))},
 		{name: "a backup", scene: all(ext(extensions+"a~"), ext(extensions+"b"))},
 	} {
@@ -149,9 +149,13 @@ func findCases() []spec {
 		{name: "with the suffix of an image", scene: data(all("subvolume "+extensions+"a.raw", ext(extensions+"a.raw"))...)},
 		{name: "versions", scene: data(all("subvolume "+extensions+"a.v", "subvolume "+extensions+"a.v/a_1", release(extensions+"a.v/a_1", "a", anyHost),
 			"subvolume "+extensions+"a.v/a_2", release(extensions+"a.v/a_2", "a", anyHost))...)},
+		{
+			name: "what is written", steps: steps("--mutable=auto merge", "usr/new = x | --mutable=auto refresh", "unmerge"),
+			scene: all("mount var/lib/extensions.mutable btrfs.empty", "var/lib/extensions.mutable/usr/", ext(extensions+"a", "opt/a")),
+		},
 		{name: "a link to one", newer: "links in the root", scene: all("mount data btrfs.empty", "subvolume data/a", ext("data/a"), extensions+"a -> /data/a")},
 		{
-			name: "what is written", scene: all("mount data btrfs.empty", "subvolume data/usr", "var/lib/extensions.mutable/usr -> /data/usr", ext(extensions+"a", "opt/a")),
+			name: "a subvolume has no room beside it for what is written", scene: all("mount data btrfs.empty", "subvolume data/usr", "var/lib/extensions.mutable/usr -> /data/usr", ext(extensions+"a", "opt/a")),
 			steps: steps("--mutable=auto merge", "usr/new = x | --mutable=auto refresh", "unmerge"),
 		},
 	} {

@@ -28,7 +28,7 @@ func outcome(c spec, views []view) string {
 		}
 		for _, row := range v.Status {
 			if row.Since {
-				fmt.Fprintf(&b, " %s[%s]", row.Hierarchy, strings.Join(row.Extensions, " "))
+				fmt.Fprintf(&b, " %s[%s]", row.Hierarchy, names(row.Extensions))
 			}
 		}
 		for _, m := range v.Mounts {
@@ -48,6 +48,15 @@ func outcome(c spec, views []view) string {
 		parts = append(parts, b.String())
 	}
 	return strings.Join(parts, "; ")
+}
+
+// names are those of extensions, of many only how many there are.
+func names(of []string) string {
+	const many = 12
+	if len(of) > many {
+		return fmt.Sprintf("%.12s … %d of them", of[0], len(of))
+	}
+	return strings.Join(of, " ")
 }
 
 // sortedKeys are the keys of a map, in order.

@@ -139,7 +139,7 @@ func steps(calls ...string) []scene.Step {
 		if before, after, ok := strings.Cut(call, " | "); ok {
 			s.Do, call = strings.Split(before, "; "), after
 		}
-		for _, word := range strings.Fields(call) {
+		for word := range strings.FieldsSeq(call) {
 			if len(s.Run) == 0 && strings.Contains(word, "=") && !strings.HasPrefix(word, "-") {
 				s.Env = append(s.Env, word)
 				continue

@@ -58,7 +58,7 @@ func look(c spec, s scene.Step, seen scene.Seen) view {
 		if names, ok := strings.CutPrefix(line, "Using extensions "); ok { // by what they, or their links' targets, are called
 			line = fmt.Sprintf("Using %d extensions", len(strings.Split(names, "', '")))
 		}
-		v.Said = append(v.Said, strings.ReplaceAll(line, scene.Root+"/", "/"))
+		v.Said = append(v.Said, line)
 	}
 	slices.Sort(v.Said)
 	if v.Exit != 0 { // how far it came is another matter
@@ -79,7 +79,7 @@ func look(c spec, s scene.Step, seen scene.Seen) view {
 		if slices.ContainsFunc(seen.Mounts[n+1:], func(later scene.Mount) bool { return later.Point == m.Point }) {
 			continue // nobody sees it
 		}
-		v.Mounts = append(v.Mounts, mountOf(c, m))
+		v.Mounts = append(v.Mounts, mountOf(m))
 	}
 	slices.SortFunc(v.Mounts, func(a, b mountRow) int {
 		return cmp.Or(strings.Compare(a.Point, b.Point), strings.Compare(fmt.Sprint(a), fmt.Sprint(b)))
@@ -136,7 +136,7 @@ func (v *view) list(text string) {
 	}
 }
 
-func mountOf(c spec, m scene.Mount) mountRow {
+func mountOf(m scene.Mount) mountRow {
 	flags := slices.DeleteFunc(strings.Split(m.Flags, ","), func(f string) bool { return f == "relatime" })
 	slices.Sort(flags)
 	row := mountRow{Point: m.Point, Root: m.Root, Type: m.Type, Source: m.Source, Flags: strings.Join(flags, ",")}

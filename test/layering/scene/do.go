@@ -1,10 +1,11 @@
 package scene
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -33,16 +34,12 @@ func written() time.Time { return time.Date(2020, 2, 3, 4, 5, 6, 0, time.UTC) }
 //	owner PATH UID GID
 //	xattr PATH NAME VALUE
 //	touch PATH          it is newer than it was
-//	append PATH TEXT    the same, and longer
 //	remove PATH         with all that is in it
-//	rename PATH PATH
-//	exchange PATH PATH
-//	link PATH PATH      a hard link, the old path first
+//	rename PATH PATH    in Root
 //	tmpfs PATH
 //	mount PATH IMAGE    the file system in it
-//	bind PATH PATH      shows the first at the second
+//	bind PATH PATH      shows the first at the second, in Root
 //	readonly PATH       a mount that nobody can write to any more
-//	unmount PATH
 //	private             mounts are seen in no other namespace from now on
 //
 // Folders above a path are made, too.
@@ -63,55 +60,70 @@ func Do(root, line string) error {
 	if len(words) > 1 {
 		at = filepath.Join(root, words[1])
 	}
-	args := words[min(2, len(words)):]
-	second := func() string { return filepath.Join(root, args[0]) }
-	switch words[0] {
+	for _, do := range []func(string, string, []string) (bool, error){create, change, mounting} {
+		if known, err := do(words[0], at, words[min(2, len(words)):]); known {
+			return err
+		}
+	}
+	return fmt.Errorf("%q means nothing", line)
+}
+
+// create makes something that wasn't there.
+func create(word, at string, args []string) (bool, error) {
+	switch word {
 	case "fifo":
-		return errors.Join(above(at), unix.Mkfifo(at, 0o644), settle(at))
+		return true, errors.Join(above(at), unix.Mkfifo(at, 0o644), settle(at))
 	case "char":
-		return errors.Join(above(at), node(at, unix.S_IFCHR, args))
+		return true, errors.Join(above(at), node(at, unix.S_IFCHR, args))
 	case "block":
-		return errors.Join(above(at), block(at, args[0]))
+		return true, errors.Join(above(at), block(at, args[0]))
 	case "image":
-		return errors.Join(above(at), copyFile(filepath.Join(Images, args[0]), at), settle(at))
+		return true, errors.Join(above(at), copyFile(filepath.Join(Images, args[0]), at), settle(at))
 	case "subvolume":
-		return errors.Join(above(at), subvolume(at))
+		return true, errors.Join(above(at), subvolume(at))
+	}
+	return false, nil
+}
+
+// change changes what is there.
+func change(word, at string, args []string) (bool, error) {
+	switch word {
 	case "mode":
 		mode, err := strconv.ParseUint(args[0], 8, 32)
-		return errors.Join(err, unix.Chmod(at, uint32(mode)))
+		return true, errors.Join(err, unix.Chmod(at, uint32(mode)))
 	case "owner":
 		uid, err := strconv.Atoi(args[0])
 		gid, err2 := strconv.Atoi(args[1])
-		return errors.Join(err, err2, os.Lchown(at, uid, gid))
+		return true, errors.Join(err, err2, os.Lchown(at, uid, gid))
 	case "xattr":
-		return unix.Lsetxattr(at, args[0], []byte(strings.Join(args[1:], " ")), 0)
+		return true, unix.Lsetxattr(at, args[0], []byte(strings.Join(args[1:], " ")), 0)
 	case "touch":
 		later := written().Add(time.Hour)
-		return os.Chtimes(at, later, later)
-	case "append":
-		return appendFile(at, strings.Join(args, " "))
+		return true, os.Chtimes(at, later, later)
 	case "remove":
-		return os.RemoveAll(at)
+		return true, os.RemoveAll(at)
 	case "rename":
-		return os.Rename(at, second())
-	case "exchange":
-		return unix.Renameat2(unix.AT_FDCWD, at, unix.AT_FDCWD, second(), unix.RENAME_EXCHANGE)
-	case "link":
-		return os.Link(at, second())
-	case "tmpfs":
-		return errors.Join(above(at+"/."), unix.Mount("tmpfs", at, "tmpfs", 0, "mode=0755"))
-	case "mount":
-		return errors.Join(above(at+"/."), mountImage(at, args[0]))
-	case "bind":
-		return errors.Join(above(second()+"/."), unix.Mount(at, second(), "", unix.MS_BIND|unix.MS_REC, ""))
-	case "readonly":
-		return unix.Mount("", at, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, "")
-	case "unmount":
-		return unix.Unmount(at, unix.MNT_DETACH)
-	case "private":
-		return unix.Mount("", "/", "", unix.MS_PRIVATE|unix.MS_REC, "")
+		return true, os.Rename(at, filepath.Join(Root, args[0]))
 	}
-	return fmt.Errorf("%q means nothing", line)
+	return false, nil
+}
+
+// mounting changes what is mounted.
+func mounting(word, at string, args []string) (bool, error) {
+	switch word {
+	case "tmpfs":
+		return true, errors.Join(above(at+"/."), unix.Mount("tmpfs", at, "tmpfs", 0, "mode=0755"))
+	case "mount":
+		return true, errors.Join(above(at+"/."), mountImage(at, args[0]))
+	case "bind":
+		to := filepath.Join(Root, args[0])
+		return true, errors.Join(above(to+"/."), unix.Mount(at, to, "", unix.MS_BIND|unix.MS_REC, ""))
+	case "readonly":
+		return true, unix.Mount("", at, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, "")
+	case "private":
+		return true, unix.Mount("", "/", "", unix.MS_PRIVATE|unix.MS_REC, "")
+	}
+	return false, nil
 }
 
 // above makes the folders above a path.
@@ -127,15 +139,6 @@ func writeFile(at, text string) error {
 	return errors.Join(above(at), os.WriteFile(at, []byte(strings.ReplaceAll(text, `\n`, "\n")), 0o644), settle(at))
 }
 
-func appendFile(at, text string) error {
-	f, err := os.OpenFile(at, os.O_APPEND|os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(text)
-	return errors.Join(err, f.Close())
-}
-
 // settle sets the time of a path to when everything was written.
 func settle(at string) error {
 	stamp := unix.NsecToTimespec(written().UnixNano())
@@ -149,11 +152,33 @@ func node(at string, kind uint32, args []string) error {
 }
 
 // copyFile copies a file without its holes.
-func copyFile(from, to string) error {
-	if out, err := exec.Command("cp", "--sparse=always", from, to).CombinedOutput(); err != nil { //nolint:gosec // names of tests
-		return fmt.Errorf("%w: %s", err, out)
+func copyFile(from, to string) (err error) {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
 	}
-	return nil
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, out.Close()) }()
+	const block = 64 << 10
+	buffer, zeros := make([]byte, block), make([]byte, block)
+	for at := int64(0); ; at += block {
+		n, err := io.ReadFull(in, buffer)
+		if n > 0 && !bytes.Equal(buffer[:n], zeros[:n]) {
+			if _, err := out.WriteAt(buffer[:n], at); err != nil {
+				return err
+			}
+		}
+		switch {
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+			return out.Truncate(at + int64(n))
+		case err != nil:
+			return err
+		}
+	}
 }
 
 // block makes a node for a loop device of an image.
