@@ -3,6 +3,7 @@ package layer_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -51,11 +52,12 @@ func TestHierarchies(t *testing.T) {
 			}
 			var got []string
 			for _, h := range rows {
-				text := h.Path
+				var text strings.Builder
+				text.WriteString(h.Path)
 				for _, name := range h.Extensions {
-					text += " " + name
+					text.WriteString(" " + name)
 				}
-				got = append(got, text)
+				got = append(got, text.String())
 			}
 			if diff := cmp.Diff(c.want, got); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)

@@ -129,19 +129,20 @@ func told(p *layer.Plan) []string {
 		if s.Idle {
 			continue
 		}
-		line := s.Path
+		var line strings.Builder
+		line.WriteString(s.Path)
 		for _, l := range s.Layers {
-			line += " " + l.Name
+			line.WriteString(" " + l.Name)
 			if l.Folder != s.Path[1:] {
-				line += ":" + l.Folder
+				line.WriteString(":" + l.Folder)
 			}
 		}
 		if s.Missing {
-			line += " (missing)"
+			line.WriteString(" (missing)")
 		} else if s.Bare {
-			line += " (bare)"
+			line.WriteString(" (bare)")
 		}
-		lines = append(lines, line)
+		lines = append(lines, line.String())
 	}
 	for _, w := range p.Warnings {
 		lines = append(lines, "warning: "+w.Text)
