@@ -196,20 +196,20 @@ func listing(t testing.TB, dir string) []string {
 	var lines []string
 	err = tree.Dir(root, nil).Walk(t.Context(), func(e *tree.Entry, r io.Reader) error {
 		var text strings.Builder
-		text.WriteString(fmt.Sprintf("%s %q %o %d:%d %d.%d", e.Kind, e.Name, e.Mode, e.UID, e.GID, e.Sec, e.Nsec))
+		fmt.Fprintf(&text, "%s %q %o %d:%d %d.%d", e.Kind, e.Name, e.Mode, e.UID, e.GID, e.Sec, e.Nsec)
 		if e.Kind == tree.HardLink {
 			lines = append(lines, fmt.Sprintf("hard link %q to %q", e.Name, e.Link))
 			return nil
 		}
 		if e.Kind == tree.Char || e.Kind == tree.Block {
-			text.WriteString(fmt.Sprintf(" %d:%d", e.Major, e.Minor))
+			fmt.Fprintf(&text, " %d:%d", e.Major, e.Minor)
 		}
 		if e.Target != "" {
-			text.WriteString(fmt.Sprintf(" to %q", e.Target))
+			fmt.Fprintf(&text, " to %q", e.Target)
 		}
 		for _, x := range e.Xattrs {
 			if x.Name != "user.inlay.image" && x.Name != "trusted.inlay.image" {
-				text.WriteString(fmt.Sprintf(" %s=%q", x.Name, x.Value))
+				fmt.Fprintf(&text, " %s=%q", x.Name, x.Value)
 			}
 		}
 		if r != nil {
@@ -220,7 +220,7 @@ func listing(t testing.TB, dir string) []string {
 			if len(content) > 100 {
 				content = fmt.Appendf(nil, "%d bytes", len(content))
 			}
-			text.WriteString(fmt.Sprintf(" %q", content))
+			fmt.Fprintf(&text, " %q", content)
 		}
 		lines = append(lines, text.String())
 		return nil
