@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"inlay/internal/hint"
 )
 
 // Error is a fault in a configuration file.
@@ -49,7 +51,7 @@ func nearest(word string, known []string) string {
 	}
 	best, least := "", 1+max(2, len(word)/3)
 	for _, k := range known {
-		n := edits(word, k)
+		n := hint.Edits(word, k)[len(k)]
 		if len(word) >= 3 && (strings.HasPrefix(k, word) || strings.HasPrefix(word, k)) {
 			n = min(n, 1)
 		}
@@ -58,25 +60,4 @@ func nearest(word string, known []string) string {
 		}
 	}
 	return best
-}
-
-// edits is how many bytes must be put in, taken out or changed to make b of a.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -179,15 +179,24 @@ func (s *System) baseName(architecture string) (string, error) {
 		return "", err
 	}
 	get := func(key string) string { return release.Fields.Get(key) }
-	if text, err := s.ReadFile("etc/kairos-release", osrelease.MaxSize); err == nil {
-		if kairos, err := osrelease.Parse(text); err == nil {
-			return kairosName(kairos), nil
-		}
+	if kairos, ok := s.kairosRelease(); ok {
+		return kairosName(kairos), nil
 	}
 	if flavor := get("KAIROS_FLAVOR"); flavor != "" { // before Kairos 3.2
 		return joinName("kairos", flavor, get("KAIROS_IMAGE_LABEL"), "uki"), nil
 	}
 	return joinName(get("ID"), get("VERSION_ID"), get("VARIANT_ID"), goName(architecture), "uki"), nil
+}
+
+// kairosRelease is what a Kairos says of itself beside its os-release; what
+// cannot be read says nothing.
+func (s *System) kairosRelease() (*osrelease.Release, bool) {
+	text, err := s.ReadFile("etc/kairos-release", osrelease.MaxSize)
+	if err != nil {
+		return nil, false
+	}
+	release, err := osrelease.Parse(text)
+	return release, err == nil
 }
 
 // version is what a system says of its version.
@@ -197,10 +206,8 @@ func (s *System) version() (string, error) {
 		return "", err
 	}
 	fields := release.Fields
-	if text, err := s.ReadFile("etc/kairos-release", osrelease.MaxSize); err == nil {
-		if kairos, err := osrelease.Parse(text); err == nil {
-			fields = kairos
-		}
+	if kairos, ok := s.kairosRelease(); ok {
+		fields = kairos
 	}
 	for _, key := range []string{"KAIROS_RELEASE", "KAIROS_VERSION", "IMAGE_VERSION", "VERSION_ID", "BUILD_ID"} {
 		if v := fields.Get(key); v != "" {

@@ -132,22 +132,5 @@ func nearest(images []Image, pattern string) string {
 // distance is how many letters must be typed or taken away to make b of a,
 // or of the beginning of b if that is nearer: a version is seldom typed.
 func distance(a, b string) int {
-	b = b[:min(len(b), maxPattern)]
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return slices.Min(row)
+	return slices.Min(hint.Edits(a, b[:min(len(b), maxPattern)]))
 }
