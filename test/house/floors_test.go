@@ -30,11 +30,11 @@ func floors() map[string]floor {
 
 		"extension": domain, "source": domain, "stage": domain, "tree": domain, "keys": domain, "trust": domain,
 		"verify": domain, "content": domain, "rooted": domain, "secureboot": domain, "uki": domain,
-		"discover": domain, "device": domain, "mount": domain,
+		"discover": domain, "device": domain, "mount": domain, "disk": domain, "trial": domain,
 		"store": domain, "fetch": domain, "transfer": domain, "bootstate": domain, "config": domain,
 
 		"build": service, "inspect": service, "sign": service, "diff": service, "node": service, "layer": service, "boot": service,
-		"media": service, "bundle": service,
+		"media": service, "bundle": service, "integration": service,
 
 		"cli": face,
 	}
