@@ -1,0 +1,94 @@
+// Package boot is the boot step of a node: in one pass it decides which profile was
+// booted and whose signatures count, takes in what an installer has left, gives
+// each extension that is enabled its verdict, links the good ones where systemd
+// looks for them, has them merged where nobody else will, and says what it did.
+//
+// It runs where nobody watches. So nothing in it stops a boot: every part has a
+// bounded time, an extension that is bad or slow is left out and its neighbours are
+// not, and whatever happens stands in the Report. What it cannot decide it decides
+// to the strict side.
+//
+// It follows what Kairos documents of immucore. Left out on purpose: immucore's
+// other duties (mounts, fstab, stages of a cloud-config), and how extensions are
+// merged, which the Merger it is given knows.
+package boot
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"inlay/internal/bootstate"
+	"inlay/internal/extension"
+	"inlay/internal/trust"
+)
+
+// Times that the pass keeps to unless Options say otherwise. Each is far more than
+// a good image on a slow disk takes, and less than anybody waits at a boot.
+const (
+	DefaultPerImage = 20 * time.Second
+	DefaultTotal    = 90 * time.Second
+)
+
+// Options say what to boot with.
+type Options struct {
+	// Target is the root that the store lies below and that extensions are merged
+	// into: /sysroot in an initial RAM disk, else the running system's.
+	Target *os.Root
+	// System is where this boot's proc, sys, run and dev are: the running root.
+	System *os.Root
+	// InPlace says that both are the same folder.
+	InPlace bool
+	// Kinds to look after; none are all.
+	Kinds []extension.Kind
+	// Hook is the word by which an integration says that it was the one to call.
+	Hook string
+	// State is what was booted; nil finds out.
+	State *bootstate.Report
+	// Trust collects the anchors, and says by which policy to judge.
+	Trust func(context.Context, *bootstate.Report) (*Trust, error)
+	// Merger merges what was linked; nil leaves that to systemd's services.
+	Merger Merger
+	// PerImage and Total bound the time for one image and for the pass; 0 is the
+	// default.
+	PerImage, Total time.Duration
+	// Architecture is systemd's word for this machine's.
+	Architecture string
+	// Tries is how often an extension that never booted well is tried; 0 is
+	// trial.DefaultTries.
+	Tries int
+	// DryRun says what would be done, and does nothing.
+	DryRun bool
+	// Line hears each step as one line; nil is nobody.
+	Line func(string)
+	Now  func() time.Time
+}
+
+// Trust is whom a boot trusts.
+type Trust struct {
+	Anchors *trust.Set
+	Policy  trust.Policy
+	// Because says what decided on the policy.
+	Because string
+	// RequireValidDates refuses signers whose certificate is out of date.
+	RequireValidDates bool
+	// OwnTrust lets in extensions that bring anchors, or settings of the merge itself.
+	OwnTrust bool
+}
+
+// Merger merges what is linked in the run folders.
+type Merger interface {
+	// Merge merges the kind below the target and returns the name of the engine.
+	Merge(ctx context.Context, k extension.Kind) (engine string, err error)
+}
+
+// Run is the pass. It returns no error, since there is nobody to act on one: the
+// Report holds everything, and has been written below System as far as that went.
+func Run(ctx context.Context, o Options) *Report {
+	p := newPass(o)
+	ctx, cancel := context.WithTimeout(ctx, p.total())
+	defer cancel()
+	p.run(ctx)
+	p.finish()
+	return p.report
+}
