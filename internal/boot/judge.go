@@ -11,6 +11,7 @@ import (
 	"inlay/internal/content"
 	"inlay/internal/extension"
 	"inlay/internal/hint"
+	"inlay/internal/trust"
 	"inlay/internal/verify"
 )
 
@@ -119,8 +120,3 @@ func (p *pass) verify(ctx context.Context, w wanted) (*judged, error) {
 	}
 	return j, p.ownTrust(j)
 }
-
-var (
-	_ = os.DevNull
-	_ time.Time
-)
