@@ -12,17 +12,29 @@ import (
 )
 
 func newBoot(env *Env) *cobra.Command {
+	var o bootOptions
 	c := &cobra.Command{
 		Use:   "boot",
-		Short: "Say what a node has booted",
+		Short: "Link the extensions that this boot uses, and say what was booted",
 		Long: lines(
-			"Say what a node has booted.",
+			"Link the extensions that are enabled for the profile that was booted, and those of",
+			"all profiles, where systemd looks for them: each after its check. What is refused",
+			"is left out, its neighbours are not, and the report says why: inlay boot report.",
 			"",
-			"Exit status: 0 done, 1 failed, 2 wrong usage, 4 no such root.",
+			"This is the step that a node's boot takes, by the units and hooks that inlay boot",
+			"install places. It stops no boot, so the exit status is 0 whatever it finds.",
+			"",
+			"Exit status: 0 done, 2 wrong usage, 4 no such root.",
 		),
-		Example: examples("the profile of this boot", "inlay boot state"),
+		Example: lines(
+			examples("what this boot would link, and why", "inlay boot --dry-run --json"),
+			examples("the profile of this boot", "inlay boot state"),
+		),
+		Args: noArguments,
+		RunE: func(c *cobra.Command, _ []string) error { return env.runBoot(c.Context(), o) },
 	}
-	group(c)
+	c.SuggestionsMinimumDistance = 2
+	o.flags(c)
 	c.AddCommand(newBootState(env))
 	return c
 }
