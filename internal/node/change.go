@@ -52,8 +52,13 @@ type change struct {
 func (n *Node) Enable(ctx context.Context, r ChangeRequest) (*Changed, error) {
 	return n.run(ctx, r, func([]store.Image) change {
 		do := change{
-			check:  n.usable,
-			store:  func(c *store.Change, images []store.Image) error { return c.Enable(images, r.Profiles) },
+			check: n.usable,
+			store: func(c *store.Change, images []store.Image) error {
+				if err := n.tryAnew(images); err != nil {
+					return err
+				}
+				return c.Enable(images, r.Profiles)
+			},
 			live:   (*store.Change).LinkRun,
 			acts:   slices.ContainsFunc(r.Profiles, n.booted),
 			merged: true,
@@ -110,6 +115,23 @@ func (n *Node) Remove(ctx context.Context, r ChangeRequest) (*Changed, error) {
 		}
 		return do
 	})
+}
+
+// tryAnew gives images that boots were bad with all their tries again: whoever enables
+// one wants it. A state that is damaged has none to give back.
+func (n *Node) tryAnew(images []store.Image) error {
+	state, err := n.store.Trials()
+	if err != nil {
+		return nil
+	}
+	tried := false
+	for _, im := range images {
+		tried = state.Forget(im.FileName) || tried
+	}
+	if !tried {
+		return nil
+	}
+	return n.store.KeepTrials(state)
 }
 
 // notBooted says why nothing happens now.

@@ -144,9 +144,15 @@ func (c *Change) Remove(images []Image) error {
 		if record.Was, _, err = c.store.replaced(record.path()); err != nil {
 			return c.fail(err)
 		}
+		good := step{Place: placeGood, Name: name}
+		if good.Was, _, err = c.store.replaced(good.path()); err != nil {
+			return c.fail(err)
+		}
 		steps = append(steps, st)
-		if record.Was != nil {
-			steps = append(steps, record)
+		for _, more := range []step{record, good} {
+			if more.Was != nil {
+				steps = append(steps, more)
+			}
 		}
 	}
 	return c.make(steps, nil, nil)

@@ -14,6 +14,7 @@ import (
 
 	"inlay/internal/extension"
 	"inlay/internal/store"
+	"inlay/internal/trial"
 )
 
 const (
@@ -135,6 +136,9 @@ func mixedStore(t testing.TB) string {
 		check(t, os.WriteFile(filepath.Join(dir, storeAt, name), []byte(content), 0o644))
 		check(t, s.Remember(named(t, s, name)[0], recordFor(content)))
 	}
+	// The first was part of a good boot, the tool has replaced one that was.
+	check(t, s.KeepTrials(goodBoot(named(t, s, "k3s_1.sysext.raw")...)))
+	check(t, os.WriteFile(filepath.Join(dir, storeAt, ".inlay/good/tool_1.0.sysext.raw"), []byte("the tool before"), 0o644))
 	unlock()
 	for _, link := range []string{storeAt + "/active", storeAt + "/passive"} {
 		check(t, os.Symlink("../k3s_1.sysext.raw", filepath.Join(dir, link, "k3s_1.sysext.raw")))
@@ -143,8 +147,19 @@ func mixedStore(t testing.TB) string {
 	return dir
 }
 
-// snapshot tells what there is below dir, and what the store remembers, but
-// nothing of the store's own folder.
+// goodBoot is the state after a good boot of the profile active with images.
+func goodBoot(images ...store.Image) *trial.State {
+	state := &trial.State{}
+	var used []trial.Image
+	for _, i := range images {
+		used = append(used, i.Trial())
+	}
+	state.Good("active", used, func(string) bool { return true }, time.Unix(1e9, 0).UTC())
+	return state
+}
+
+// snapshot tells what there is below dir, and what the store remembers and falls
+// back to, but nothing else of the store's own folder.
 func snapshot(t testing.TB, dir string) map[string]string {
 	all := map[string]string{}
 	check(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -179,6 +194,13 @@ func snapshot(t testing.TB, dir string) map[string]string {
 		if i.Record != nil {
 			all["record of "+i.FileName] = i.Record.Digest
 		}
+		good, err := s.Fallback(i)
+		check(t, err)
+		if good != nil {
+			text, err := os.ReadFile(filepath.Join(dir, good.Path))
+			check(t, err)
+			all["before "+i.FileName] = string(text)
+		}
 	}
 	return all
 }
@@ -190,7 +212,7 @@ func fsck(t testing.TB, dir string) {
 	entries, err := os.ReadDir(own)
 	check(t, err)
 	for _, e := range entries {
-		if !slices.Contains([]string{"lock", "spare", "records", "aside", "staging"}, e.Name()) {
+		if !slices.Contains([]string{"lock", "spare", "records", "aside", "staging", "good", "boot.json"}, e.Name()) {
 			t.Errorf("the store's own folder holds %q", e.Name())
 		}
 	}
@@ -207,6 +229,13 @@ func fsck(t testing.TB, dir string) {
 		image, _ := strings.CutSuffix(e.Name(), ".json")
 		if _, err := os.Lstat(filepath.Join(dir, storeAt, image)); err != nil {
 			t.Errorf("a record %q without an image", e.Name())
+		}
+	}
+	kept, err := os.ReadDir(filepath.Join(own, "good"))
+	check(t, err)
+	for _, e := range kept {
+		if _, err := os.Lstat(filepath.Join(dir, storeAt, e.Name())); err != nil {
+			t.Errorf("%q is kept to fall back to, and nothing would", e.Name())
 		}
 	}
 	s := open(nil, dir, nil)

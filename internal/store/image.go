@@ -67,9 +67,14 @@ func (s *Store) OpenImage(image Image) (*os.File, error) {
 	if image.Missing || s.dir == nil {
 		return nil, fmt.Errorf("opening %q: %w", image.FileName, ErrNotFound)
 	}
-	f, err := openRegular(s.dir, image.FileName, os.O_RDONLY)
+	return s.openSeen(image.FileName, image)
+}
+
+// openSeen opens what lies under a name, if it is still what image was made from.
+func (s *Store) openSeen(name string, image Image) (*os.File, error) {
+	f, err := openRegular(s.dir, name, os.O_RDONLY)
 	if err != nil {
-		return nil, fmt.Errorf("opening %q: %w", path.Join(s.at, image.FileName), err)
+		return nil, fmt.Errorf("opening %q: %w", path.Join(s.at, name), err)
 	}
 	info, err := f.Stat()
 	var is Identity
@@ -80,7 +85,7 @@ func (s *Store) OpenImage(image Image) (*os.File, error) {
 		err = errors.New("the file was exchanged meanwhile")
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("opening %q: %w", path.Join(s.at, image.FileName), err), f.Close())
+		return nil, errors.Join(fmt.Errorf("opening %q: %w", path.Join(s.at, name), err), f.Close())
 	}
 	return f, nil
 }

@@ -50,7 +50,7 @@ type step struct {
 	Name  string `json:"name"`
 	Was   *entry `json:"was,omitempty"`
 	Now   *entry `json:"now,omitempty"`
-	// Sealed says that the file which was there had a record that counted.
+	// Sealed says that the file of that name which was there had a record that counted.
 	Sealed bool `json:"sealed,omitempty"`
 
 	// fill makes the new file under a name that is set aside for it.
@@ -68,6 +68,7 @@ const (
 	placeImages  = "images"
 	placeRecords = "records"
 	placeRun     = "run"
+	placeGood    = "good"
 )
 
 // folderOf returns the folder of a place, below the store's or the run folder.
@@ -77,6 +78,8 @@ func folderOf(place string) string {
 		return "."
 	case placeRecords:
 		return recordsFolder
+	case placeGood:
+		return goodFolder
 	}
 	return place
 }
@@ -115,7 +118,7 @@ func parseJournal(text []byte) (*journal, error) {
 
 func (s step) check() error {
 	switch {
-	case s.Place != placeImages && s.Place != placeRecords && s.Place != placeRun && !isProfile(s.Place):
+	case s.Place != placeImages && s.Place != placeRecords && s.Place != placeRun && s.Place != placeGood && !isProfile(s.Place):
 		return fmt.Errorf("the place %q is unknown", s.Place)
 	case !isEntryName(s.Name):
 		return fmt.Errorf("%q is no name of a file", s.Name)

@@ -90,7 +90,7 @@ func TestNewFoldersLast(t *testing.T) {
 			}
 		}
 	}
-	if made != 8 {
+	if made != 9 {
 		t.Errorf("%d folders were made: %q", made, calls)
 	}
 }

@@ -75,7 +75,11 @@ func (s *Store) putSteps(st *Staged, fileName string, r Record) ([]step, error) 
 		}
 		return s.disk.writeFile(s.dir, name, text)
 	}
-	return []step{image, record}, nil
+	kept, err := s.fallbackSteps(fileName)
+	if err != nil {
+		return nil, err
+	}
+	return append(kept, image, record), nil
 }
 
 // name gives the staged file a name in the store's folder.

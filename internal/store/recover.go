@@ -102,6 +102,9 @@ func (s *Store) clear() error {
 	if err := s.clearRecords(); err != nil {
 		return err
 	}
+	if err := s.clearFallbacks(); err != nil {
+		return err
+	}
 	return s.keepSpare()
 }
 

@@ -49,7 +49,14 @@ func (s *Store) undo(st step, i int) error {
 		return s.undoRun(st)
 	}
 	if st.Was == nil {
-		return s.removeOurs(s.dir, st)
+		if err := s.removeOurs(s.dir, st); err != nil || !st.Sealed {
+			return err
+		}
+		// Each name that the file loses moves the time that its record goes by.
+		if err := s.disk.remove(s.dir, aside(i)+".new"); err != nil {
+			return err
+		}
+		return s.renew(st.Name)
 	}
 	kept := aside(i)
 	if _, err := s.dir.Lstat(kept); err == nil {
@@ -66,8 +73,12 @@ func (s *Store) undo(st step, i int) error {
 	if !st.Sealed {
 		return nil
 	}
-	// A full disk must not keep the rest from being put back.
-	if err := s.reseal(st.Name); err != nil && !noSpace(err) {
+	return s.renew(st.Name)
+}
+
+// renew is reseal where a full disk must not keep the rest from being put back.
+func (s *Store) renew(fileName string) error {
+	if err := s.reseal(fileName); err != nil && !noSpace(err) {
 		return err
 	}
 	return nil

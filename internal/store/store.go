@@ -4,7 +4,7 @@
 //
 //	var/lib/kairos/extensions/          an image: NAME.sysext.raw, or NAME.raw
 //	var/lib/kairos/extensions/PROFILE/  NAME.sysext.raw -> ../NAME.sysext.raw
-//	var/lib/kairos/extensions/.inlay/   lock, journal, records; ours alone
+//	var/lib/kairos/extensions/.inlay/   lock, journal, records, boots; ours alone
 //	run/extensions/                     what is linked until the next boot
 //
 // Links are written relative, so that a store works under any root; absolute
@@ -67,6 +67,8 @@ const (
 	recordsFolder = ownFolder + "/records"
 	asideFolder   = ownFolder + "/aside"
 	stagingFolder = ownFolder + "/staging"
+	goodFolder    = ownFolder + "/good"
+	trialsFile    = ownFolder + "/boot.json"
 )
 
 // Options are for Open. The zero value is right for everybody but tests.
@@ -153,7 +155,7 @@ func (s *Store) make() error {
 			return fmt.Errorf("opening the store %q: %w", s.at, cmpErr(err, fs.ErrNotExist))
 		}
 	}
-	for _, folder := range []string{ownFolder, recordsFolder, asideFolder, stagingFolder} {
+	for _, folder := range []string{ownFolder, recordsFolder, asideFolder, stagingFolder, goodFolder} {
 		if err := s.disk.mkdir(s.dir, folder); err != nil {
 			return s.explain(fmt.Errorf("creating %q: %w", path.Join(s.at, folder), err))
 		}
