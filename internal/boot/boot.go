@@ -54,8 +54,8 @@ type Options struct {
 	PerImage, Total time.Duration
 	// Architecture is systemd's word for this machine's.
 	Architecture string
-	// Tries is how often an extension that never booted well is tried; 0 is
-	// trial.DefaultTries.
+	// Tries is how many boots an extension gets to be part of one that is marked
+	// good; 0 is no trials, as where nobody marks any.
 	Tries int
 	// DryRun says what would be done, and does nothing.
 	DryRun bool

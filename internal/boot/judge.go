@@ -43,9 +43,12 @@ type judged struct {
 }
 
 // judge gives an image its verdict, within the time that one image has.
-func (p *pass) judge(ctx context.Context, w wanted) Extension {
+func (p *pass) judge(ctx context.Context, w wanted) candidate {
 	begun := p.Now()
 	x := Extension{Kind: w.kind.Name, Name: w.name, FileName: w.fileName, Path: path.Join("/", w.path), From: w.from, Result: Refused}
+	if w.image != nil {
+		x.ID = w.image.Trial().ID
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, p.PerImage, errSlow)
 	defer cancel()
 	type answer struct {
@@ -83,10 +86,10 @@ func (p *pass) judge(ctx context.Context, w wanted) Extension {
 		if x.Hints == nil {
 			x.Hints = hint.Of(a.err)
 		}
-		return x
+		return candidate{w, x}
 	}
 	x.Result = Linked
-	return x
+	return candidate{w, x}
 }
 
 var errSlow = errors.New("the check took too long, as a disk does that fails, or one that is very busy")

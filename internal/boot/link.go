@@ -12,53 +12,44 @@ import (
 	"inlay/internal/extension"
 )
 
+// candidate is what this boot wants, and what becomes of it.
+type candidate struct {
+	wanted
+	Extension
+}
+
 // linkGood judges what this boot wants of a kind, and links what is good.
 func (p *pass) linkGood(ctx context.Context, k extension.Kind) (string, error) {
-	all, err := p.wants(k)
+	wants, err := p.wants(k)
 	if err != nil {
 		return "", err
 	}
-	var linked, not int
+	var all []candidate
+	for _, w := range wants {
+		all = append(all, p.judge(ctx, w))
+	}
 	var keep []string
-	for _, w := range all {
-		x := p.decide(ctx, w)
-		if x.Result == Linked && !p.DryRun {
-			if err := p.link(k, w); err != nil {
-				x.Result, x.Reason = LeftOut, err.Error()
+	for _, c := range p.tryOut(ctx, k, all) {
+		if c.Result == Linked && !p.DryRun {
+			if err := p.link(k, c.wanted); err != nil {
+				c.Result, c.Reason = LeftOut, err.Error()
 			}
 		}
-		if x.Result == Linked {
-			linked++
-			keep = append(keep, w.fileName)
-		} else {
-			not++
-			p.say(fmt.Sprintf("%s: %s: %s: %s", k.Name, x.Name, x.Result, x.Reason))
+		if c.Result == Linked {
+			keep = append(keep, c.fileName)
 		}
-		p.report.Extensions = append(p.report.Extensions, x)
+		if c.Reason != "" {
+			p.say(fmt.Sprintf("%s: %s: %s: %s", k.Name, c.Name, c.Result, c.Reason))
+		}
+		p.report.Extensions = append(p.report.Extensions, c.Extension)
 	}
 	if !p.DryRun {
 		err = p.unlinkOthers(k, keep)
 	}
-	if linked+not == 0 {
+	if len(all) == 0 {
 		return "", err
 	}
-	return fmt.Sprintf("%d linked, %d not", linked, not), err
-}
-
-// decide says what becomes of one image.
-func (p *pass) decide(ctx context.Context, w wanted) Extension {
-	trial, refusal, err := p.try(&w)
-	if err != nil {
-		p.problem("%v", err)
-	}
-	var x Extension
-	if refusal != "" {
-		x = Extension{Kind: w.kind.Name, Name: w.name, FileName: w.fileName, Path: path.Join("/", w.path), From: w.from, Result: LeftOut, Reason: refusal}
-	} else {
-		x = p.judge(ctx, w)
-	}
-	x.Trial = trial
-	return x
+	return fmt.Sprintf("%d linked, %d not", len(keep), len(all)-len(keep)), err
 }
 
 // link makes the link in the run folder that systemd finds. What is there of ours is

@@ -85,6 +85,8 @@ type Extension struct {
 	FileName string `json:"fileName"`
 	// Path is where it lies, as the running system will see it.
 	Path string `json:"path"`
+	// ID is what it goes by in a trial.
+	ID string `json:"id,omitempty"`
 	// From is the profile that wants it: "active", "common", or "medium".
 	From   string   `json:"from"`
 	Result Result   `json:"result"`
