@@ -35,7 +35,7 @@ func newBoot(env *Env) *cobra.Command {
 	}
 	c.SuggestionsMinimumDistance = 2
 	o.flags(c)
-	c.AddCommand(newBootState(env))
+	c.AddCommand(newBootState(env), newBootReport(env), newBootGood(env), newBootInstall(env))
 	return c
 }
 

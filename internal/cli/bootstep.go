@@ -13,6 +13,7 @@ import (
 	"inlay/internal/config"
 	"inlay/internal/extension"
 	"inlay/internal/node"
+	"inlay/internal/trial"
 	"inlay/internal/trust"
 )
 
@@ -22,6 +23,7 @@ type bootOptions struct {
 	system string
 	hook   string
 	merge  bool
+	trials bool
 	dryRun bool
 	asJSON bool
 }
@@ -32,6 +34,7 @@ func (o *bootOptions) flags(c *cobra.Command) {
 	f.StringVar(&o.system, "system", "/", "where this boot's /proc, /sys, /run and /dev are")
 	f.StringVar(&o.hook, "hook", "", "say in the report that `WORD` called: systemd, dracut, initramfs-tools, openrc, sysvinit")
 	f.BoolVar(&o.merge, "merge", false, "merge what was linked, without systemd's services")
+	f.BoolVar(&o.trials, "trials", false, "leave out what boots go bad with: something must run inlay boot good")
 	f.BoolVar(&o.dryRun, "dry-run", false, "only say what would be done")
 	f.BoolVar(&o.asJSON, "json", false, "print the report as JSON")
 	// For tests of a whole system below a folder.
@@ -51,13 +54,20 @@ func (env *Env) runBoot(ctx context.Context, o bootOptions) error {
 		return err
 	}
 	defer system.Close()
-	report := boot.Run(ctx, boot.Options{
+	options := boot.Options{
 		Target: target, System: system, InPlace: filepath.Clean(o.root) == filepath.Clean(o.system),
 		Hook: o.hook, DryRun: o.dryRun, Now: env.Now,
 		Architecture: extension.ArchitectureWord(env.Architecture),
 		Trust:        bootTrust(target, system),
 		Line:         func(line string) { fmt.Fprintln(env.Stderr, "inlay boot: "+printable(line)) },
-	})
+	}
+	if o.trials {
+		options.Tries = trial.DefaultTries
+	}
+	if o.merge {
+		options.Merger = &bootMerger{env: env, root: o.root}
+	}
+	report := boot.Run(ctx, options)
 	if o.asJSON {
 		return env.printJSON(report)
 	}

@@ -1,0 +1,115 @@
+package integration
+
+import (
+	"bytes"
+	"fmt"
+	"path"
+	"text/template"
+
+	"inlay/internal/extension"
+)
+
+// placed is a file, or a link, that belongs to an integration.
+type placed struct {
+	path string // below the root, without a leading slash
+	text []byte
+	mode uint32
+	link string // what it leads to; "" for a file
+}
+
+// values are what the files leave open.
+type values struct {
+	Program, Trials                     string
+	Tool, Variable, Hierarchies, Policy string
+}
+
+// Where each integration's files go.
+const (
+	unitFolder      = "usr/lib/systemd/system"
+	dracutFolder    = "usr/lib/dracut/modules.d/90inlay"
+	initramfsFolder = "usr/share/initramfs-tools"
+)
+
+// place returns what an integration consists of.
+func (o Options) place(name string) ([]placed, error) {
+	var all []placed
+	var failed error
+	v := values{Program: o.Program, Trials: " --trials"}
+	if o.NoTrials {
+		v.Trials = ""
+	}
+	file := func(at, from string, mode uint32, v values) {
+		text, err := fill(from, v)
+		if err != nil && failed == nil {
+			failed = err
+		}
+		all = append(all, placed{path: at, text: text, mode: mode})
+	}
+	link := func(at, to string) { all = append(all, placed{path: at, link: to}) }
+	switch name {
+	case Systemd:
+		file(unitFolder+"/inlay-boot.service", "systemd/inlay-boot.service", 0o644, v)
+		link(unitFolder+"/sysinit.target.wants/inlay-boot.service", "../inlay-boot.service")
+		if !o.NoTrials {
+			file(unitFolder+"/inlay-boot-good.service", "systemd/inlay-boot-good.service", 0o644, v)
+			link(unitFolder+"/multi-user.target.wants/inlay-boot-good.service", "../inlay-boot-good.service")
+		}
+		for _, k := range extension.Kinds() {
+			file(unitFolder+"/"+k.Unit+".d/50-inlay.conf", "systemd/merge.conf", 0o644, o.merge(k))
+			link(unitFolder+"/sysinit.target.wants/"+k.Unit, "../"+k.Unit)
+		}
+	case OpenRC:
+		file("etc/init.d/inlay-boot", "openrc/inlay-boot", 0o755, v)
+		link("etc/runlevels/boot/inlay-boot", "/etc/init.d/inlay-boot")
+		if !o.NoTrials {
+			file("etc/init.d/inlay-boot-good", "openrc/inlay-boot-good", 0o755, v)
+			link("etc/runlevels/default/inlay-boot-good", "/etc/init.d/inlay-boot-good")
+		}
+	case Sysvinit:
+		file("etc/init.d/inlay-boot", "sysvinit/inlay-boot", 0o755, v)
+		link("etc/rcS.d/S13inlay-boot", "../init.d/inlay-boot")
+		if !o.NoTrials {
+			file("etc/init.d/inlay-boot-good", "sysvinit/inlay-boot-good", 0o755, v)
+			for level := 2; level <= 5; level++ {
+				link(fmt.Sprintf("etc/rc%d.d/S99inlay-boot-good", level), "../init.d/inlay-boot-good")
+			}
+		}
+	case Busybox:
+		file("etc/init.d/S05inlay-boot", "busybox/boot", 0o755, v)
+		if !o.NoTrials {
+			file("etc/init.d/S99inlay-boot-good", "busybox/good", 0o755, v)
+		}
+	case Dracut:
+		file(dracutFolder+"/module-setup.sh", "dracut/module-setup.sh", 0o755, v)
+		file(dracutFolder+"/inlay-boot.sh", "dracut/inlay-boot.sh", 0o755, v)
+	case Initramfs:
+		file(initramfsFolder+"/hooks/inlay", "initramfs/hook", 0o755, v)
+		file(initramfsFolder+"/scripts/init-bottom/inlay", "initramfs/script", 0o755, v)
+	default:
+		return nil, fmt.Errorf("placing the integration %q: nobody knows it", name)
+	}
+	return all, failed
+}
+
+// merge is what systemd's own service for a kind is told.
+func (o Options) merge(k extension.Kind) values {
+	v := values{Tool: k.Tool, Variable: "SYSTEMD_SYSEXT_HIERARCHIES"}
+	if !k.Configuration {
+		v.Hierarchies = o.Hierarchies
+	}
+	if o.Trusted {
+		v.Policy = trustedPolicy
+	}
+	return v
+}
+
+// fill makes the text of a file.
+func fill(from string, v values) ([]byte, error) {
+	t, err := template.New(path.Base(from)).Option("missingkey=error").ParseFS(files, "files/"+from)
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	err = t.Execute(&b, v)
+	return b.Bytes(), err
+}
