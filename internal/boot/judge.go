@@ -19,7 +19,7 @@ import (
 // nobody is trusted, and a signature is asked for.
 func (p *pass) findTrust(ctx context.Context) (string, error) {
 	p.trust = &Trust{Anchors: &trust.Set{}, Because: "whom to trust could not be found out"}
-	t, err := p.Options.Trust(ctx, p.State)
+	t, err := p.Trust(ctx, p.State)
 	if err == nil {
 		p.trust = t
 	}

@@ -135,8 +135,8 @@ func (s *Store) fallbackSteps(fileName string) ([]step, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A state that is damaged knows of no good boot.
-	if state, err := s.Trials(); err != nil || !state.GoodAnywhere(trialImage(fileName, is)) {
+	// A state that is damaged knows of no good boot, and keeps nobody from downloading.
+	if state, _ := s.Trials(); !state.GoodAnywhere(trialImage(fileName, is)) {
 		return nil, nil
 	}
 	at := goodPath(fileName)

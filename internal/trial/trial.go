@@ -187,13 +187,13 @@ func (s *State) Good(profile string, used []Image, wanted func(fileName string) 
 // Forget ends the trials of a file in every profile: it gets all its boots again.
 // It says whether there were any.
 func (s *State) Forget(fileName string) bool {
-	var any bool
+	var some bool
 	for _, p := range s.Profiles {
 		before := len(p.Tried)
 		p.Tried = slices.DeleteFunc(p.Tried, func(t Try) bool { return t.FileName == fileName })
-		any = any || len(p.Tried) < before
+		some = some || len(p.Tried) < before
 	}
-	return any
+	return some
 }
 
 func (s *State) profile(name string) *Profile {
