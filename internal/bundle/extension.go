@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"inlay/internal/content"
 	"inlay/internal/discover"
@@ -159,32 +158,6 @@ func inFolder(p *Place, machine *os.Root, dir string) bool {
 
 // osRelease makes a folder pass for a whole system.
 const osRelease = "usr/lib/os-release"
-
-// maxMarker bounds the list of what is merged, in bytes.
-const maxMarker = 1 << 20
-
-// mergedAt says when the machine merged an extension of that name, by what every
-// merge leaves in the merged folders; never is the zero time.
-func mergedAt(machine *os.Root, name string) time.Time {
-	if machine == nil {
-		return time.Time{}
-	}
-	for _, k := range extension.Kinds() {
-		for _, hierarchy := range k.Mergeable {
-			f, err := rooted.Open(machine, path.Join(hierarchy, ".systemd-"+k.Name, "extensions"))
-			if err != nil {
-				continue
-			}
-			text, err := rooted.ReadAll(f, maxMarker)
-			info, statErr := f.Stat()
-			f.Close()
-			if err == nil && statErr == nil && slices.Contains(strings.Split(string(text), "\n"), name) {
-				return info.ModTime()
-			}
-		}
-	}
-	return time.Time{}
-}
 
 func releaseLine(k extension.Kind, name string) string {
 	return fmt.Sprintf("echo ID=%s > /%s", extension.Any, k.ReleaseFile(name))

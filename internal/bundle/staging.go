@@ -11,7 +11,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"inlay/internal/extension"
 	"inlay/internal/hint"
 )
 
@@ -47,7 +46,7 @@ type staging struct {
 // stage makes the staging folder of a place and clears what an interrupted
 // command has left in it. If another process is at work it returns a *BusyError.
 func (o *opened) stage(machine *os.Root) (*staging, error) {
-	s := &staging{at: o, name: o.stageName(), merged: mergedAt(machine, extension.TrimSuffix(o.name))}
+	s := &staging{at: o, name: o.stageName(), merged: mergedAt(machine, o.Place)}
 	if err := s.acquire(); err != nil {
 		return nil, err
 	}

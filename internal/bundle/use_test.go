@@ -102,3 +102,41 @@ func TestMergedStays(t *testing.T) {
 		t.Errorf("what was set aside is still there: %v", err)
 	}
 }
+
+// TestMergedStaysByWhateverName does so with a folder that is merged by another name
+// than its own: one of several versions, or what a link leads to.
+func TestMergedStaysByWhateverName(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		dir, list, origin string
+		stays             bool
+	}{
+		"a version":          {"var/lib/extensions/kubo.v/kubo_1", "kubo\n", "", true},
+		"a suffix":           {"var/lib/extensions/kubo.sysext.v/kubo_1.sysext", "kubo\n", "", true},
+		"a link":             {"srv/folder", "kubo\n", `{"mutable":{"mode":"no"},"extensions":{"kubo":{"path":"/srv/folder"}}}`, true},
+		"another":            {"srv/folder", "kubo\n", `{"extensions":{"kubo":{"path":"/srv/folder2"}}}`, false},
+		"an unknown origin":  {"srv/folder", "kubo\n", `{`, false},
+		"another's versions": {"var/lib/extensions/other.v/kubo_1", "kubo\n", "", false},
+	}
+	for name, c := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			machine := t.TempDir()
+			marker := machine + "/usr/.systemd-sysext"
+			check(t, os.MkdirAll(marker, 0o755))
+			root, err := os.OpenRoot(machine)
+			check(t, err)
+			defer root.Close()
+			o := bundle.Options{NoSameOwner: true, Machine: root}
+			mustUnpack(t, filepath.Join(machine, c.dir), imageOf(t, []entry{{name: "usr/one", text: "1"}}), o)
+			check(t, os.WriteFile(marker+"/extensions", []byte(c.list), 0o600))
+			if c.origin != "" {
+				check(t, os.WriteFile(marker+"/origin", []byte(c.origin), 0o600))
+			}
+			r := mustUnpack(t, filepath.Join(machine, c.dir), imageOf(t, []entry{{name: "usr/two", text: "2"}}), o)
+			if got := strings.Contains(strings.Join(r.Notes, " "), "is merged now"); got != c.stays {
+				t.Errorf("it stays: %v, notes: %q", got, r.Notes)
+			}
+		})
+	}
+}
