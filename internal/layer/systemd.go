@@ -9,7 +9,6 @@ import (
 
 	"inlay/internal/device"
 	"inlay/internal/extension"
-	"inlay/internal/hint"
 	"inlay/internal/mount"
 )
 
@@ -205,8 +204,10 @@ func (e *SystemdEngine) merge(ctx context.Context, p *Plan, verb string, o RunOp
 		if err != nil {
 			return nil, err
 		}
-		if verb == "merge" && len(before) > 0 {
-			return nil, hint.Wrap(&MergedError{before[0].Path}, "to merge anew: inlay "+k.Name+" refresh")
+		if verb == "merge" {
+			if err := MayMerge(k, before, nil); err != nil {
+				return nil, err
+			}
 		}
 		r := &Result{Engine: EngineSystemd, Warnings: slices.Clone(p.Warnings)}
 		if err := e.run(ctx, p, verb, o, r); err != nil {
