@@ -132,7 +132,7 @@ func (o *mergeOptions) open(env *Env, k extension.Kind) (*layering, error) {
 		}
 	}
 	if !o.dryRun && env.User != 0 {
-		return nil, hint.Wrap(errors.New("only root can merge"), "run it as root, or see what it would do with --dry-run")
+		return nil, hint.Wrap(errors.New("only root can change what is merged"), "run it as root, or see what it would do with --dry-run")
 	}
 	s, err := openSystem(o.root)
 	if err != nil {
