@@ -113,6 +113,9 @@ func (t *Tree) children(path string, n node) ([]child, error) {
 
 // lookup returns the node called name in the folder n, or nil.
 func (t *Tree) lookup(path string, n node, name string) (node, error) {
+	if l, ok := n.(lister); ok {
+		return l.child(name), nil
+	}
 	list, err := t.children(path, n)
 	if err != nil {
 		return nil, err
