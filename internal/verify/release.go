@@ -26,8 +26,10 @@ func (c *course) checkRelease(ctx context.Context) (State, string, error) {
 	if state != Passed || err != nil {
 		return state, found, err
 	}
-	if err := c.findings(ctx); err != nil {
-		return "", "", err
+	if !c.options.Brief {
+		if err := c.findings(ctx); err != nil {
+			return "", "", err
+		}
 	}
 	kinds := extension.Kinds()
 	if c.subject.Kind != nil {
