@@ -20,6 +20,7 @@ const maxPaths = 1 << 21
 // if that is not safe, and else takes the files into the union, and returns by
 // hierarchy the folders of the item that have something in them.
 func (p *Plan) survey(ctx context.Context, i *Item) (map[string]string, error) {
+	defer func() { _ = i.rest() }()
 	folders, err := p.foldersOf(i)
 	if err != nil || len(folders) == 0 {
 		return nil, err

@@ -35,6 +35,7 @@ func (p *Plan) fitting(i *Item) error {
 	if i.tree == nil {
 		return nil
 	}
+	defer func() { _ = i.rest() }()
 	found, err := extension.LookupRelease(i.tree, r.Kind, i.Name)
 	switch {
 	case err == nil:

@@ -94,7 +94,11 @@ func (p *Plan) open(ctx context.Context, i *Item) error {
 		return unreadable(err)
 	}
 	i.Opened = o
-	v, err := verify.Run(ctx, o.Subject, p.options(p.Request.Mapper || p.Request.Seal != nil))
+	options := p.options(p.Request.Mapper || p.Request.Seal != nil)
+	// Nothing of a folder can be vouched for. Its files are looked at once, when it is
+	// known whose lie beneath.
+	options.Brief = o.Folder != nil
+	v, err := verify.Run(ctx, o.Subject, options)
 	if err != nil {
 		return err
 	}
@@ -205,8 +209,6 @@ func sealing(err error) error {
 
 // release closes what an item that isn't merged holds open.
 func (p *Plan) release(i *Item) {
-	if i.Opened != nil {
-		_ = i.Opened.Close()
-	}
+	_ = i.close()
 	i.Opened, i.Volume, i.tree, i.Unsettled = nil, nil, nil, false
 }

@@ -117,10 +117,20 @@ type Plan struct {
 
 // close closes an item, if it is still open.
 func (i *Item) close() error {
-	if i.Opened == nil {
+	err := i.rest()
+	if i.Opened != nil {
+		err = errors.Join(err, i.Opened.Close())
+	}
+	return err
+}
+
+// rest closes the folders that were opened to look at an item. There may be hundreds
+// of items: only one at a time has them open.
+func (i *Item) rest() error {
+	if i.tree == nil {
 		return nil
 	}
-	return i.Opened.Close()
+	return i.tree.Close()
 }
 
 // Merged returns the items that are merged, the lowest first. All of their names

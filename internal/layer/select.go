@@ -42,8 +42,9 @@ func (p *Plan) choose() error {
 		r.Architecture = extension.HostArchitecture()
 	}
 	if r.Host == nil {
-		h, err := extension.HostAt(content.Folder(r.Root), r.Architecture)
-		if err != nil {
+		files := content.Folder(r.Root)
+		h, err := extension.HostAt(files, r.Architecture)
+		if err := errors.Join(err, files.Close()); err != nil {
 			return err
 		}
 		h.Systemd = r.Systemd
