@@ -2,6 +2,8 @@ package bundle
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"os"
 	"path"
 	"path/filepath"
@@ -9,7 +11,10 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"inlay/internal/extension"
+	"inlay/internal/hint"
 	"inlay/internal/mount"
 	"inlay/internal/rooted"
 )
@@ -91,6 +96,22 @@ func markedAt(machine *os.Root, name string) time.Time {
 		return time.Time{}
 	}
 	return info.ModTime()
+}
+
+// underMerge adds what to do about an error if a merge is why nothing can be written
+// at a path.
+func underMerge(err error, at string) error {
+	mounts, listErr := mount.Mounts()
+	if !errors.Is(err, unix.EROFS) || listErr != nil {
+		return err
+	}
+	on, _ := mount.Covering(mounts, realPath(at))
+	for _, k := range extension.Kinds() {
+		if on.Type == "overlay" && on.Source == k.Name {
+			return hint.Wrap(err, fmt.Sprintf("%ss are merged into %s, which makes it read-only: do it between inlay %s unmerge and refresh, or name another folder", k.Name, on.MountPoint, k.Name))
+		}
+	}
+	return err
 }
 
 // realPath is a path as the kernel has it, as far as it is there.

@@ -80,7 +80,7 @@ func (s *staging) path() string { return filepath.Join(filepath.Dir(s.at.Path), 
 func (s *staging) acquire() error {
 	for {
 		if err := s.at.folder.Mkdir(s.name, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-			return fmt.Errorf("making a folder beside %q: %w", s.at.Path, err)
+			return fmt.Errorf("making a folder beside %q: %w", s.at.Path, underMerge(err, s.at.Path))
 		}
 		lock, err := s.at.folder.OpenFile(s.name, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 		if errors.Is(err, fs.ErrNotExist) {
