@@ -118,6 +118,9 @@ func (p *Plan) open(ctx context.Context, i *Item) error {
 	if err := p.machine(i); err != nil {
 		return err
 	}
+	if err := p.checkable(i); err != nil {
+		return err
+	}
 	if err := p.mappable(i); err != nil {
 		return err
 	}
@@ -153,7 +156,11 @@ func verdict(v *verify.Verdict) error {
 // device-mapper.
 func (p *Plan) mappable(i *Item) error {
 	r, v := &p.Request, i.Verdict
-	if r.Engine != EngineSystemd || v.RootHash == "" || device.HaveMapper() == nil {
+	if r.Engine != EngineSystemd || v.RootHash == "" {
+		return nil
+	}
+	missing := r.Mapping()
+	if missing == nil {
 		return nil
 	}
 	// Up to 257, a root hash that nothing but the partitions' names state isn't
@@ -161,7 +168,7 @@ func (p *Plan) mappable(i *Item) error {
 	if r.Systemd < rootHashGuessedSince && (v.Signer == nil || r.SetAside) && len(i.Opened.Subject.Statements) == 0 {
 		return nil
 	}
-	return refusedAs(hint.Wrap(fmt.Errorf("systemd wants dm-verity for it: %w", device.HaveMapper()), "choose the native engine, which checks a copy"))
+	return refusedAs(hint.Wrap(fmt.Errorf("systemd wants dm-verity for it: %w", missing), "choose the native engine, which checks a copy"))
 }
 
 // rootHashGuessedSince is the systemd that began to take the root hash from the

@@ -40,12 +40,15 @@ type Request struct {
 	Anchors           *trust.Set
 	RequireValidDates bool
 	// SetAside says that systemd ignores the signatures of images: see
-	// RefreshOptions.
+	// RefreshOptions. The engine sets it where the policy lets in what systemd would
+	// fail of as a whole.
 	SetAside bool
 	Now      time.Time
 	// Mapper says that the engine has data with a hash tree pass through dm-verity,
 	// and reads nothing of it before. Only then may the data itself stay unread.
 	Mapper bool
+	// Mapping says why systemd has no dm-verity; nil is device.HaveMapper.
+	Mapping func() error
 	// Seal, where Mapper is false, copies images with a hash tree first and checks
 	// and uses the copy. Without it they are checked in place, which is good for a
 	// dry run, and for engines that can do no better.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"inlay/internal/content"
+	"inlay/internal/device"
 	"inlay/internal/extension"
 	"inlay/internal/hint"
 )
@@ -37,6 +38,9 @@ func (p *Plan) choose() error {
 	}
 	if r.Getenv == nil {
 		r.Getenv = func(string) string { return "" }
+	}
+	if r.Mapping == nil {
+		r.Mapping = device.HaveMapper
 	}
 	if r.Architecture == "" {
 		r.Architecture = extension.HostArchitecture()

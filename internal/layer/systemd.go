@@ -86,6 +86,7 @@ func (e *SystemdEngine) Prepare(ctx context.Context, r *Request) error {
 		return err
 	}
 	r.Engine, r.Systemd = EngineSystemd, version
+	r.Mapping = e.o.Mapper
 	r.Mapper = version > readsUnverifiedUntil && e.o.Mapper() == nil
 	r.Getenv = e.systemd.o.Getenv
 	if e.byService(r) {
@@ -210,6 +211,7 @@ func (e *SystemdEngine) merge(ctx context.Context, p *Plan, verb string, o RunOp
 			}
 		}
 		r := &Result{Engine: EngineSystemd, Warnings: slices.Clone(p.Warnings)}
+		p.Request.SetAside = p.Request.SetAside || p.strangers()
 		if err := e.run(ctx, p, verb, o, r); err != nil {
 			return r, fmt.Errorf("having %s merge: %w", k.Tool, err)
 		}
