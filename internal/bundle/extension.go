@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -33,7 +34,7 @@ type Use struct {
 }
 
 // judge looks at what was unpacked.
-func (r *Result) judge(p *Place, o Options) error {
+func (r *Result) judge(ctx context.Context, p *Place, o Options) error {
 	if o.Machine == nil {
 		return nil
 	}
@@ -42,7 +43,7 @@ func (r *Result) judge(p *Place, o Options) error {
 		return err
 	}
 	defer folder.Close()
-	u := use(folder, p, o)
+	u := use(ctx, folder, p, o)
 	r.Use = u
 	if awkward := extension.AwkwardName(u.Name); awkward != "" {
 		r.Notes = append(r.Notes, awkward)
@@ -50,7 +51,7 @@ func (r *Result) judge(p *Place, o Options) error {
 	return nil
 }
 
-func use(folder *os.Root, p *Place, o Options) *Use {
+func use(ctx context.Context, folder *os.Root, p *Place, o Options) *Use {
 	files := content.Folder(folder)
 	k, holds := kindOf(folder, p.Path)
 	u := &Use{Kind: k.Name, Name: extension.NameOfFolder(k, p.name)}
@@ -90,8 +91,12 @@ func use(folder *os.Root, p *Place, o Options) *Use {
 	if err := host.Match(k, found.Release); err != nil {
 		return u.not(err.Error(), firstHint(err))
 	}
-	if !within(p, o.Machine, k) {
-		return u.not("it does not lie where extensions are looked for", "unpack it to "+filepath.Join(o.Machine.Name(), searched(k)[0], p.name))
+	d := discover.Options{Root: o.Machine, Kind: k, Architecture: o.Architecture, Initrd: host.Initrd}
+	if !o.NoOldFolders {
+		d.More = discover.OldFolders(k)
+	}
+	if why, mend := u.find(ctx, d, p, folder); why != "" {
+		return u.not(why, mend)
 	}
 	if o.SignedOnly != "" {
 		return u.not(fmt.Sprintf("this machine lets in signed extensions only (%s), and a folder cannot be signed", o.SignedOnly),

@@ -43,12 +43,19 @@ func TestUse(t *testing.T) {
 		"another place":                  {"srv/kubo", []entry{tool, sysext("kubo", "ID=_any\n")}, false, "sysext", "looked for", "ROOT/var/lib/extensions/kubo"},
 		"the confexts' place":            {"var/lib/confexts/kubo", []entry{tool, sysext("kubo", "ID=_any\n")}, false, "sysext", "looked for", "ROOT/var/lib/extensions/kubo"},
 		"a whole system":                 {"var/lib/extensions/os", []entry{tool, sysext("os", "ID=_any\n"), {name: "usr/lib/os-release", text: "ID=x\n"}}, false, "sysext", "nothing at all", "remove"},
+		"one of its name before it":      {"var/lib/extensions/other", []entry{tool, sysext("other", "ID=_any\n")}, false, "sysext", `"/run/extensions/other" has the name`, "remove that one"},
+		"masked":                         {"var/lib/extensions/masked", []entry{tool, sysext("masked", "ID=_any\n")}, false, "sysext", `"/run/extensions/masked"`, "remove that one"},
+		"the newest of several versions": {"var/lib/extensions/many.v/many_3", []entry{tool, sysext("many", "ID=_any\n")}, true, "sysext", "", ""},
+		"an older of several versions":   {"var/lib/extensions/many.v/many_1", []entry{tool, sysext("many", "ID=_any\n")}, false, "sysext", "many_2", "remove that one"},
 		"nothing to merge":               {"var/lib/extensions/x", []entry{{name: "srv/x"}}, false, "", "nothing below", "/usr"},
 	}
 	for name, c := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			machine := t.TempDir()
+			check(t, os.MkdirAll(machine+"/run/extensions/other/usr", 0o755))
+			check(t, os.MkdirAll(machine+"/run/extensions/masked", 0o755))
+			check(t, os.MkdirAll(machine+"/var/lib/extensions/many.v/many_2/usr", 0o755))
 			check(t, os.MkdirAll(machine+"/etc", 0o755))
 			check(t, os.WriteFile(machine+"/etc/os-release", []byte("ID=kairos\nVERSION_ID=v1.0.0\n"), 0o600))
 			root, err := os.OpenRoot(machine)

@@ -127,7 +127,8 @@ func runUnpack(ctx context.Context, env *Env, o unpackOptions) error {
 	if err != nil {
 		return err
 	}
-	o.how.Machine, o.how.Architecture, o.how.SignedOnly = root, extension.ArchitectureWord(architecture), signedOnly(root)
+	o.how.Machine, o.how.Architecture = root, extension.ArchitectureWord(architecture)
+	askMachine(root, &o.how)
 	report := unpackReport{Image: o.image, Origin: image.Origin}
 	if err = bundle.CheckPlatform(image, architecture); err == nil {
 		report.Result, err = bundle.Unpack(ctx, place, []bundle.Part{{Image: image, Pin: pinOf(ref)}}, o.how)
@@ -155,23 +156,23 @@ func (o *unpackOptions) place(root *os.Root) (*bundle.Place, error) {
 	return bundle.At(o.dir)
 }
 
-// signedOnly says why a machine lets in signed extensions only, as a node does that
-// has no policy of its own; "" if it doesn't. It is advice: what cannot be found out
-// now, the merge will say.
-func signedOnly(root *os.Root) string {
+// askMachine notes what a machine wants of folders: whether it lets in signed
+// extensions only, as a node does that has no policy of its own, and where it looks.
+// It is advice: what cannot be found out now, the merge will say.
+func askMachine(root *os.Root, o *bundle.Options) {
 	state, err := bootstate.Detect(root)
 	if err != nil {
 		state = &bootstate.Report{}
 	}
 	s := &system{root: root, state: state}
 	if s.trust() != nil {
-		return ""
+		return
 	}
-	rule := s.rule()
-	if !rule.Policy.NeedsSignature() {
-		return ""
+	if rule := s.rule(); rule.Policy.NeedsSignature() {
+		o.SignedOnly = rule.Because
 	}
-	return rule.Because
+	search := s.config.Layering.Search
+	o.NoOldFolders = search != nil && !*search
 }
 
 // pinOf is the digest that a reference names.
