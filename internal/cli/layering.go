@@ -140,7 +140,7 @@ func (l *layering) execute(ctx context.Context, do verb, see func(layer.Engine, 
 			return err
 		}
 		r := l.request
-		r.Root = root
+		r.Root, r.Look = root, do == nil
 		if err := e.Prepare(ctx, &r); err != nil {
 			return err
 		}

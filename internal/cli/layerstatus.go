@@ -154,7 +154,7 @@ func (l *layering) foresee(ctx context.Context, s *sight, root *os.Root, conflic
 		return err
 	}
 	r := l.request
-	r.Root = root
+	r.Root, r.Look = root, true
 	if err := e.Prepare(ctx, &r); err != nil {
 		return err
 	}

@@ -53,6 +53,8 @@ type Options struct {
 	Architecture string
 	// More are folders to look in after systemd's own; see [OldFolders].
 	More []string
+	// Ignore are places that are looked at as if they weren't there.
+	Ignore []string
 	// User is who may own what is found and the folders above it, beside root;
 	// see [Opened.Exposed].
 	User int
@@ -190,6 +192,9 @@ func (f *finder) folder(folder string, old bool) error {
 	}
 	var here []entry
 	for _, name := range names {
+		if slices.Contains(f.options.Ignore, path.Join(at, name)) {
+			continue
+		}
 		e, err := f.entry(at, name)
 		if err != nil {
 			f.skip(path.Join(at, name), err)

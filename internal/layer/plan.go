@@ -184,6 +184,7 @@ func (p *Plan) find(ctx context.Context) error {
 	r := &p.Request
 	o := discover.Options{
 		Root: r.Root, Kind: r.Kind, Systemd: r.Systemd, Initrd: r.Host.Initrd, Architecture: r.Host.Architecture, User: r.User,
+		Ignore: r.Ignore,
 	}
 	if r.Old {
 		o.More = discover.OldFolders(r.Kind)
@@ -244,9 +245,3 @@ func (p *Plan) Settle(ctx context.Context, i *Item, tree *content.Tree) error {
 	i.settle(p.fitting(i))
 	return p.arrange(ctx)
 }
-
-// RefusedError says that the policy refuses the way in which the merge is to be
-// made, whatever the extensions are like.
-type RefusedError struct{ Reason string }
-
-func (e *RefusedError) Error() string { return e.Reason }

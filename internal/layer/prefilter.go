@@ -101,14 +101,28 @@ func (p *Plan) named(err error) *Item {
 	return nil
 }
 
-// clear uncovers what a command that was killed has left covered, so that a plan
-// sees it; while another command merges, it waits for that.
-func (e *SystemdEngine) clear(ctx context.Context, k extension.Kind) error {
-	if _, err := e.systemd.root.Lstat(coverName(k)); err != nil {
-		return nil //nolint:nilerr // nothing is covered, as far as can be told
+// tidy takes away what earlier commands have left in the folders of extensions, so
+// that a plan doesn't see it: links that are not wanted any more, and what a command
+// that was killed has covered. While another command merges, it waits for that. Who
+// only looks leaves it all, and looks past it.
+func (e *SystemdEngine) tidy(ctx context.Context, r *Request) error {
+	root := e.systemd.root
+	_, err := root.Lstat(coverName(r.Kind))
+	covered := err == nil
+	switch {
+	case covered && r.Look:
+		return hint.Wrap(errors.New("extensions are covered: something merges them, or was killed while it did"),
+			"try again; if nothing merges them: inlay "+r.Kind.Name+" refresh")
+	case r.Look:
+		_, r.Ignore, err = sift(root, r.Kind, r.Old)
+		return err
+	case covered:
+		_, err := e.native.locked(ctx, r.Kind, func(*Report) (*Result, error) { return nil, e.o.Within(e.covers(r.Kind).uncover) })
+		if err != nil {
+			return err
+		}
 	}
-	_, err := e.native.locked(ctx, k, func(*Report) (*Result, error) { return nil, e.o.Within(e.covers(k).uncover) })
-	return err
+	return unlink(root, r.Kind, r.Old)
 }
 
 func (e *SystemdEngine) covers(k extension.Kind) *covers {

@@ -32,6 +32,12 @@ type Request struct {
 	// Old looks for sysexts in the folders of systemd 253 and before, too.
 	Old bool
 
+	// Look says that the plan is only to be looked at: Prepare changes nothing.
+	Look bool
+	// Ignore are places in the folders of extensions that are looked at as if they
+	// weren't there.
+	Ignore []string
+
 	// Policy is what an image must have, Anchors are whom it must come from; nil
 	// trusts nobody.
 	Policy trust.Policy

@@ -149,6 +149,12 @@ func (p *Plan) chooseMode() error {
 	return nil
 }
 
+// RefusedError says that the policy refuses the way in which the merge is to be
+// made, whatever the extensions are like.
+type RefusedError struct{ Reason string }
+
+func (e *RefusedError) Error() string { return e.Reason }
+
 // allowed refuses what the policy has no room for.
 func (p *Plan) allowed() error {
 	r := &p.Request

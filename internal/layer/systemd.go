@@ -94,10 +94,7 @@ func (e *SystemdEngine) Prepare(ctx context.Context, r *Request) error {
 			return err
 		}
 	}
-	if err := e.clear(ctx, r.Kind); err != nil {
-		return err
-	}
-	if err := unlink(e.systemd.root, r.Kind, r.Old); err != nil {
+	if err := e.tidy(ctx, r); err != nil {
 		return err
 	}
 	return e.o.Within(func() error {
