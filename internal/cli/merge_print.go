@@ -226,10 +226,13 @@ func (env *Env) warnMerge(r *mergeReport, said []layer.Warning) {
 		return slices.ContainsFunc(said, func(s layer.Warning) bool { return s.Text == w.Text })
 	}))
 	for _, x := range r.Extensions {
-		if x.State == layer.Merge || x.State == layer.Masked {
+		if x.State == layer.Merge && x.Reason == "" || x.State == layer.Masked {
 			continue
 		}
 		text := fmt.Sprintf("%s is %s: %s", x.Path, x.State, x.Reason)
+		if x.State == layer.Merge {
+			text = x.Path + ": " + x.Reason
+		}
 		if len(x.Hints) > 0 {
 			text += " (" + strings.Join(x.Hints, "; ") + ")"
 		}
