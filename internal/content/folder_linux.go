@@ -34,6 +34,24 @@ type diskID struct{ device, inode uint64 }
 func (d *diskFile) id() any { return d.is }
 
 func (d *diskFile) stat() (*File, error) {
+	f, err := d.peek()
+	if err != nil {
+		return nil, err
+	}
+	folder, err := d.disk.folder(path.Dir(d.path))
+	if err != nil {
+		return nil, err
+	}
+	// Through /proc, as the calls know no descriptors of folders; there nobody can
+	// swap a part of the path.
+	f.Xattrs, err = listXattrs(fmt.Sprintf("/proc/self/fd/%d/%s", folder.Fd(), path.Base(d.path)))
+	if err != nil {
+		return nil, fmt.Errorf("reading its extended attributes: %w", err)
+	}
+	return f, nil
+}
+
+func (d *diskFile) peek() (*File, error) {
 	folder, err := d.disk.folder(path.Dir(d.path))
 	if err != nil {
 		return nil, err
@@ -56,11 +74,6 @@ func (d *diskFile) stat() (*File, error) {
 		if f.Target, err = readlink(at, name); err != nil {
 			return nil, &os.PathError{Op: "readlink", Path: d.path, Err: err}
 		}
-	}
-	// Through /proc, as the calls know no descriptors of folders; there nobody can
-	// swap a part of the path.
-	if f.Xattrs, err = listXattrs(fmt.Sprintf("/proc/self/fd/%d/%s", at, name)); err != nil {
-		return nil, fmt.Errorf("reading its extended attributes: %w", err)
 	}
 	return f, nil
 }

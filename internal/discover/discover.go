@@ -170,6 +170,10 @@ type finder struct {
 	rules   rules
 	found   *Found
 	byName  map[string]int // of Candidates
+	// here is the search folder that is looked through, nil if it won't open; at is
+	// its path without links.
+	here *os.Root
+	at   string
 }
 
 // folder looks through one search folder.
@@ -181,6 +185,13 @@ func (f *finder) folder(folder string, old bool) error {
 	var names []string
 	if err == nil {
 		names, err = rooted.ReadNames(f.options.Root, at, maxEntries)
+	}
+	if err == nil {
+		f.here, f.at = nil, at
+		if here, err := f.options.Root.OpenRoot(at); err == nil {
+			f.here = here
+			defer here.Close()
+		}
 	}
 	switch reason, known := unfit(err); {
 	case err == nil:
