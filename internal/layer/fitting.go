@@ -36,7 +36,10 @@ func (p *Plan) fitting(i *Item) error {
 		return nil
 	}
 	defer func() { _ = i.rest() }()
-	found, err := extension.LookupRelease(i.tree, r.Kind, i.Name)
+	found, err := i.Verdict.Found, error(nil)
+	if found == nil {
+		found, err = extension.LookupRelease(i.tree, r.Kind, i.Name)
+	}
 	switch {
 	case err == nil:
 		i.Release = found

@@ -109,8 +109,10 @@ func (p *Plan) open(ctx context.Context, i *Item) error {
 	if err := verdict(v); err != nil {
 		return err
 	}
-	if p.Request.Policy.NeedsSignature() && o.Exposed != nil {
-		return refusedAs(hint.Default(fmt.Errorf("others could exchange it: %w", o.Exposed), "leave it, and the folders above it, to root"))
+	if p.Request.Policy.NeedsSignature() {
+		if err := o.Exposed(); err != nil {
+			return refusedAs(hint.Default(fmt.Errorf("others could exchange it: %w", err), "leave it, and the folders above it, to root"))
+		}
 	}
 	if o.Folder != nil {
 		return nil
