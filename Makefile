@@ -62,7 +62,7 @@ fmt: $(LINTER) ## format as gofumpt does
 fuzz: ## each fuzz target for FUZZTIME
 	FUZZTIME=$(FUZZTIME) test/fuzz
 
-bench: prepare ## builds and verifies beside systemd-repart and veritysetup, then the benchmarks that match BENCH
+bench: prepare ## builds, verifies and merges beside systemd-repart, veritysetup and systemd-sysext, then the benchmarks that match BENCH
 	CGO_ENABLED=0 go test $(TAGS) -count=1 -v -timeout 60m ./test/bench/...
 	go test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 60m ./...
 
