@@ -102,7 +102,7 @@ func toMake(root *os.Root, hierarchy string) (string, error) {
 		}
 		folder, last := path.Split(strings.TrimRight(name, "/"))
 		if at, err = rooted.Resolve(root, folder); err != nil {
-			break // there is no folder yet to make it in
+			return strings.TrimPrefix(path.Clean(name), "/"), nil //nolint:nilerr // there is no folder yet to make it in
 		}
 		target, err := root.Readlink(path.Join(at, last))
 		if err != nil {
@@ -112,5 +112,5 @@ func toMake(root *os.Root, hierarchy string) (string, error) {
 			name = at + "/" + target
 		}
 	}
-	return strings.TrimPrefix(path.Clean(name), "/"), nil
+	return "", fmt.Errorf("looking for %q: %w", "/"+mutableDir(hierarchy), rooted.ErrLinks)
 }
