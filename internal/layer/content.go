@@ -98,7 +98,7 @@ func (p *Plan) safe(c piece) error {
 		return refusedAs(hint.Wrap(fmt.Errorf("it has %q, by which a merge is recognised and taken down", "/"+f.Path), "build it without that"))
 	}
 	if !r.Unsafe {
-		const advice = "build it without them, or allow them: overlay attributes can hide any file of the host"
+		const advice = "build it without them, or set unsafe_content: true in the configuration: they can hide any file of the host"
 		if whiteout(f) {
 			return refusedAs(hint.Wrap(fmt.Errorf("%q in it is a whiteout, which hides a file of the host", "/"+f.Path), advice))
 		}
@@ -113,7 +113,7 @@ func (p *Plan) safe(c piece) error {
 	if err != nil {
 		return err
 	}
-	const advice = "build it for this host's layout of folders, or force it"
+	const advice = "build it for this host's layout of folders, or pass --force"
 	switch {
 	case whose == "":
 	case f.Type() == content.TypeFolder && kind == content.TypeLink:
