@@ -1,6 +1,7 @@
 package layer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -182,7 +183,7 @@ func (p *Plan) use(ctx context.Context, i *Item) error {
 	r, o := &p.Request, i.Opened
 	file := o.File
 	if i.Verdict.Protection != verify.Unprotected && !r.Mapper && r.Seal != nil {
-		sealed, err := device.Sealed(ctx, o.File, o.Subject.Size, *r.Seal)
+		sealed, err := device.Sealed(ctx, o.File, o.Subject.Size, p.sealOptions(o.Subject.Size))
 		if err != nil {
 			return sealing(err)
 		}
@@ -205,6 +206,18 @@ func (p *Plan) use(ctx context.Context, i *Item) error {
 	}
 	i.Volume = vol
 	return nil
+}
+
+// sealOptions say where a copy of size bytes is kept. All copies together take no
+// more memory than one may, as long as there is somewhere else to keep them.
+func (p *Plan) sealOptions(size int64) device.SealOptions {
+	o := *p.Request.Seal
+	if o.Folder != nil && p.inMemory+size > cmp.Or(o.Memory, device.DefaultMemory) {
+		o.Memory = -1
+	} else {
+		p.inMemory += size
+	}
+	return o
 }
 
 // sealing says what became of a copy.

@@ -30,7 +30,7 @@ type NativeOptions struct {
 	Features *mount.Features
 	// Wait is how long to wait for another command that merges; 0 is half a minute.
 	Wait time.Duration
-	// Memory is the largest copy of an image, in bytes, that is kept in memory; 0 is
+	// Memory is how many bytes of copies of images are kept in memory; 0 is
 	// device.DefaultMemory.
 	Memory int64
 }

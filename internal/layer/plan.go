@@ -112,6 +112,7 @@ type Plan struct {
 	explicit   bool                 // hierarchies or mode were asked for by the request itself
 	views      map[string]*hostView // by hierarchy
 	union      union
+	inMemory   int64 // bytes of the copies that are kept there
 	closers    []func() error
 }
 

@@ -57,7 +57,8 @@ type Request struct {
 	Mapping func() error
 	// Seal, where Mapper is false, copies images with a hash tree first and checks
 	// and uses the copy. Without it they are checked in place, which is good for a
-	// dry run, and for engines that can do no better.
+	// dry run, and for engines that can do no better. If it has a Folder, its Memory
+	// is for all copies together.
 	Seal *device.SealOptions
 
 	// Force merges what the host's os-release would keep out.
