@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -8,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"inlay/internal/content"
 	"inlay/internal/discover"
@@ -34,7 +34,7 @@ type Use struct {
 }
 
 // judge looks at what was unpacked.
-func (r *Result) judge(p *Place, o Options) error {
+func (r *Result) judge(ctx context.Context, p *Place, o Options) error {
 	if o.Machine == nil {
 		return nil
 	}
@@ -43,7 +43,7 @@ func (r *Result) judge(p *Place, o Options) error {
 		return err
 	}
 	defer folder.Close()
-	u := use(folder, p, o)
+	u := use(ctx, folder, p, o)
 	r.Use = u
 	if awkward := extension.AwkwardName(u.Name); awkward != "" {
 		r.Notes = append(r.Notes, awkward)
@@ -51,7 +51,7 @@ func (r *Result) judge(p *Place, o Options) error {
 	return nil
 }
 
-func use(folder *os.Root, p *Place, o Options) *Use {
+func use(ctx context.Context, folder *os.Root, p *Place, o Options) *Use {
 	files := content.Folder(folder)
 	k, holds := kindOf(folder, p.Path)
 	u := &Use{Kind: k.Name, Name: extension.NameOfFolder(k, p.name)}
@@ -91,8 +91,12 @@ func use(folder *os.Root, p *Place, o Options) *Use {
 	if err := host.Match(k, found.Release); err != nil {
 		return u.not(err.Error(), firstHint(err))
 	}
-	if !within(p, o.Machine, k) {
-		return u.not("it does not lie where extensions are looked for", "unpack it to "+filepath.Join(o.Machine.Name(), searched(k)[0], p.name))
+	d := discover.Options{Root: o.Machine, Kind: k, Architecture: o.Architecture, Initrd: host.Initrd}
+	if !o.NoOldFolders {
+		d.More = discover.OldFolders(k)
+	}
+	if why, mend := u.find(ctx, d, p, folder); why != "" {
+		return u.not(why, mend)
 	}
 	if o.SignedOnly != "" {
 		return u.not(fmt.Sprintf("this machine lets in signed extensions only (%s), and a folder cannot be signed", o.SignedOnly),
@@ -159,32 +163,6 @@ func inFolder(p *Place, machine *os.Root, dir string) bool {
 
 // osRelease makes a folder pass for a whole system.
 const osRelease = "usr/lib/os-release"
-
-// maxMarker bounds the list of what is merged, in bytes.
-const maxMarker = 1 << 20
-
-// mergedAt says when the machine merged an extension of that name, by what every
-// merge leaves in the merged folders; never is the zero time.
-func mergedAt(machine *os.Root, name string) time.Time {
-	if machine == nil {
-		return time.Time{}
-	}
-	for _, k := range extension.Kinds() {
-		for _, hierarchy := range k.Mergeable {
-			f, err := rooted.Open(machine, path.Join(hierarchy, ".systemd-"+k.Name, "extensions"))
-			if err != nil {
-				continue
-			}
-			text, err := rooted.ReadAll(f, maxMarker)
-			info, statErr := f.Stat()
-			f.Close()
-			if err == nil && statErr == nil && slices.Contains(strings.Split(string(text), "\n"), name) {
-				return info.ModTime()
-			}
-		}
-	}
-	return time.Time{}
-}
 
 func releaseLine(k extension.Kind, name string) string {
 	return fmt.Sprintf("echo ID=%s > /%s", extension.Any, k.ReleaseFile(name))

@@ -143,12 +143,12 @@ type opened struct {
 }
 
 // open makes the folders above the place that are missing, and opens the last.
-func (p *Place) open() (o *opened, err error) {
-	o = &opened{Place: p}
+func (p *Place) open() (_ *opened, err error) {
+	o := &opened{Place: p}
 	defer func() {
 		if err != nil {
 			o.takeBack()
-			err = fmt.Errorf("opening the folder of %q: %w", p.Path, err)
+			err = fmt.Errorf("opening the folder of %q: %w", p.Path, underMerge(err, p.Path))
 		}
 	}()
 	if err := o.make(); err != nil {

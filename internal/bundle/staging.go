@@ -11,7 +11,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"inlay/internal/extension"
 	"inlay/internal/hint"
 )
 
@@ -47,7 +46,7 @@ type staging struct {
 // stage makes the staging folder of a place and clears what an interrupted
 // command has left in it. If another process is at work it returns a *BusyError.
 func (o *opened) stage(machine *os.Root) (*staging, error) {
-	s := &staging{at: o, name: o.stageName(), merged: mergedAt(machine, extension.TrimSuffix(o.name))}
+	s := &staging{at: o, name: o.stageName(), merged: mergedAt(machine, o.Place)}
 	if err := s.acquire(); err != nil {
 		return nil, err
 	}
@@ -81,7 +80,7 @@ func (s *staging) path() string { return filepath.Join(filepath.Dir(s.at.Path), 
 func (s *staging) acquire() error {
 	for {
 		if err := s.at.folder.Mkdir(s.name, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-			return fmt.Errorf("making a folder beside %q: %w", s.at.Path, err)
+			return fmt.Errorf("making a folder beside %q: %w", s.at.Path, underMerge(err, s.at.Path))
 		}
 		lock, err := s.at.folder.OpenFile(s.name, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 		if errors.Is(err, fs.ErrNotExist) {

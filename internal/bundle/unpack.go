@@ -29,6 +29,8 @@ type Options struct {
 	// SignedOnly says why the machine lets in signed extensions only, "" if it
 	// doesn't. A folder cannot be signed.
 	SignedOnly string
+	// NoOldFolders says that the machine doesn't look where systemd did up to 253.
+	NoOldFolders bool
 
 	noExchange bool // for tests: the file system cannot exchange two folders
 }
@@ -80,7 +82,7 @@ func Unpack(ctx context.Context, to *Place, parts []Part, o Options) (result *Re
 	}
 	if result.Same {
 		result.Replaced = false
-		return result, result.judge(to, o)
+		return result, result.judge(ctx, to, o)
 	}
 	if err := at.room(parts); err != nil {
 		return nil, err
@@ -88,7 +90,7 @@ func Unpack(ctx context.Context, to *Place, parts []Part, o Options) (result *Re
 	if err := result.unpack(ctx, at, parts, want, o); err != nil {
 		return nil, err
 	}
-	return result, result.judge(to, o)
+	return result, result.judge(ctx, to, o)
 }
 
 // same says whether the place holds already what is wanted. If it holds what may not

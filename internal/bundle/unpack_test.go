@@ -298,6 +298,12 @@ func TestUnpackFails(t *testing.T) {
 			t.Errorf("left behind: %q", list)
 		}
 	})
+	t.Run("where no folder can be made", func(t *testing.T) {
+		t.Parallel()
+		if _, err := unpack(t.Context(), "/proc/self/inlay/x", good(t), bundle.Options{}); err == nil || !strings.Contains(err.Error(), `opening the folder of "/proc/`) {
+			t.Errorf("got %v", err)
+		}
+	})
 	t.Run("interrupted", func(t *testing.T) {
 		t.Parallel()
 		work := t.TempDir()

@@ -43,12 +43,19 @@ func TestUse(t *testing.T) {
 		"another place":                  {"srv/kubo", []entry{tool, sysext("kubo", "ID=_any\n")}, false, "sysext", "looked for", "ROOT/var/lib/extensions/kubo"},
 		"the confexts' place":            {"var/lib/confexts/kubo", []entry{tool, sysext("kubo", "ID=_any\n")}, false, "sysext", "looked for", "ROOT/var/lib/extensions/kubo"},
 		"a whole system":                 {"var/lib/extensions/os", []entry{tool, sysext("os", "ID=_any\n"), {name: "usr/lib/os-release", text: "ID=x\n"}}, false, "sysext", "nothing at all", "remove"},
+		"one of its name before it":      {"var/lib/extensions/other", []entry{tool, sysext("other", "ID=_any\n")}, false, "sysext", `"/run/extensions/other" has the name`, "remove that one"},
+		"masked":                         {"var/lib/extensions/masked", []entry{tool, sysext("masked", "ID=_any\n")}, false, "sysext", `"/run/extensions/masked"`, "remove that one"},
+		"the newest of several versions": {"var/lib/extensions/many.v/many_3", []entry{tool, sysext("many", "ID=_any\n")}, true, "sysext", "", ""},
+		"an older of several versions":   {"var/lib/extensions/many.v/many_1", []entry{tool, sysext("many", "ID=_any\n")}, false, "sysext", "many_2", "remove that one"},
 		"nothing to merge":               {"var/lib/extensions/x", []entry{{name: "srv/x"}}, false, "", "nothing below", "/usr"},
 	}
 	for name, c := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			machine := t.TempDir()
+			check(t, os.MkdirAll(machine+"/run/extensions/other/usr", 0o755))
+			check(t, os.MkdirAll(machine+"/run/extensions/masked", 0o755))
+			check(t, os.MkdirAll(machine+"/var/lib/extensions/many.v/many_2/usr", 0o755))
 			check(t, os.MkdirAll(machine+"/etc", 0o755))
 			check(t, os.WriteFile(machine+"/etc/os-release", []byte("ID=kairos\nVERSION_ID=v1.0.0\n"), 0o600))
 			root, err := os.OpenRoot(machine)
@@ -100,5 +107,43 @@ func TestMergedStays(t *testing.T) {
 	mustUnpack(t, dir, imageOf(t, []entry{{name: "usr/five", text: "5"}}), o)
 	if _, err := os.Lstat(aside); !os.IsNotExist(err) {
 		t.Errorf("what was set aside is still there: %v", err)
+	}
+}
+
+// TestMergedStaysByWhateverName does so with a folder that is merged by another name
+// than its own: one of several versions, or what a link leads to.
+func TestMergedStaysByWhateverName(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		dir, list, origin string
+		stays             bool
+	}{
+		"a version":          {"var/lib/extensions/kubo.v/kubo_1", "kubo\n", "", true},
+		"a suffix":           {"var/lib/extensions/kubo.sysext.v/kubo_1.sysext", "kubo\n", "", true},
+		"a link":             {"srv/folder", "kubo\n", `{"mutable":{"mode":"no"},"extensions":{"kubo":{"path":"/srv/folder"}}}`, true},
+		"another":            {"srv/folder", "kubo\n", `{"extensions":{"kubo":{"path":"/srv/folder2"}}}`, false},
+		"an unknown origin":  {"srv/folder", "kubo\n", `{`, false},
+		"another's versions": {"var/lib/extensions/other.v/kubo_1", "kubo\n", "", false},
+	}
+	for name, c := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			machine := t.TempDir()
+			marker := machine + "/usr/.systemd-sysext"
+			check(t, os.MkdirAll(marker, 0o755))
+			root, err := os.OpenRoot(machine)
+			check(t, err)
+			defer root.Close()
+			o := bundle.Options{NoSameOwner: true, Machine: root}
+			mustUnpack(t, filepath.Join(machine, c.dir), imageOf(t, []entry{{name: "usr/one", text: "1"}}), o)
+			check(t, os.WriteFile(marker+"/extensions", []byte(c.list), 0o600))
+			if c.origin != "" {
+				check(t, os.WriteFile(marker+"/origin", []byte(c.origin), 0o600))
+			}
+			r := mustUnpack(t, filepath.Join(machine, c.dir), imageOf(t, []entry{{name: "usr/two", text: "2"}}), o)
+			if got := strings.Contains(strings.Join(r.Notes, " "), "is merged now"); got != c.stays {
+				t.Errorf("it stays: %v, notes: %q", got, r.Notes)
+			}
+		})
 	}
 }

@@ -145,7 +145,8 @@ type bundleReport struct {
 // applyBundles does it. Errors are one or, printed with their targets, several.
 func (env *Env) applyBundles(ctx context.Context, o bundleOptions, root *os.Root, bundles []config.Bundle, fails bool) error {
 	bar := env.newProgress(o.quiet || o.json)
-	o.how.Architecture, o.how.SignedOnly = extension.ArchitectureWord(env.Architecture), signedOnly(root)
+	o.how.Architecture = extension.ArchitectureWord(env.Architecture)
+	askMachine(root, &o.how)
 	output := env.Stderr
 	if o.quiet {
 		output = io.Discard

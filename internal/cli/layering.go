@@ -140,7 +140,7 @@ func (l *layering) execute(ctx context.Context, do verb, see func(layer.Engine, 
 			return err
 		}
 		r := l.request
-		r.Root = root
+		r.Root, r.Look = root, do == nil
 		if err := e.Prepare(ctx, &r); err != nil {
 			return err
 		}
@@ -153,7 +153,6 @@ func (l *layering) execute(ctx context.Context, do verb, see func(layer.Engine, 
 		}
 		var result *layer.Result
 		if err == nil && do != nil {
-			p.Request.SetAside = p.Request.SetAside || e.Name() == layer.EngineSystemd && strangers(p)
 			result, err = do(ctx, e, p)
 		}
 		if p == nil {
@@ -173,20 +172,6 @@ func (l *layering) mayLook(ctx context.Context, e layer.Engine) error {
 		return err
 	}
 	return hint.Wrap(fmt.Errorf("looking beneath what is merged into %q takes root", merged[0].Path), "run it as root")
-}
-
-// strangers says whether something is merged whose signature nobody here can check,
-// though the policy lets it in: to systemd that is a reason to merge nothing.
-func strangers(p *layer.Plan) bool {
-	if p.Request.Policy.NeedsSignature() {
-		return false
-	}
-	for _, i := range p.Merged() {
-		if v := i.Verdict; v != nil && v.Signer != nil && !v.Signer.Trusted {
-			return true
-		}
-	}
-	return false
 }
 
 // merged is what is merged now, and the report of how that came about; nil if there

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -76,7 +77,7 @@ func newStatus(env *Env, k extension.Kind) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		seen.explain(status.Extensions)
+		seen.explain(status.Extensions, k)
 		report := statusReport{status, *seen}
 		if o.json.on() {
 			return env.printAs(o.json, report)
@@ -153,7 +154,7 @@ func (l *layering) foresee(ctx context.Context, s *sight, root *os.Root, conflic
 		return err
 	}
 	r := l.request
-	r.Root = root
+	r.Root, r.Look = root, true
 	if err := e.Prepare(ctx, &r); err != nil {
 		return err
 	}
@@ -204,19 +205,30 @@ func (s *sight) found(merged []layer.Hierarchy, kept *layer.Report) []foundRepor
 }
 
 // explain replaces what a node can only guess by what is known of each extension.
-func (s *sight) explain(entries []node.Entry) {
+func (s *sight) explain(entries []node.Entry, k extension.Kind) {
 	for n := range entries {
 		e := &entries[n]
+		if !e.Linked || e.Merged {
+			continue
+		}
 		for _, x := range s.Found {
-			switch {
-			case x.Name != e.Name || !e.Linked || e.Merged || x.State == layer.Shadowed || x.State == layer.Skipped:
-			case x.State == layer.Merge:
+			if x.State == layer.Skipped || !isLinkOf(x.Extension, *e, k) {
+				continue
+			}
+			if e.Why = x.Reason; x.State == layer.Merge {
 				e.Why = notYet
-			default:
-				e.Why = x.Reason
+			}
+			if x.State != layer.Shadowed {
+				break
 			}
 		}
 	}
+}
+
+// isLinkOf says whether something in systemd's folders is the link to an image of the
+// store.
+func isLinkOf(x layer.Extension, e node.Entry, k extension.Kind) bool {
+	return x.Name == e.Name && path.Dir(x.Path) == "/"+k.RunFolder && path.Ext(x.Path) == ".raw"
 }
 
 // notYet is why something isn't merged that nothing keeps from it.

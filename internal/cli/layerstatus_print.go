@@ -41,7 +41,7 @@ func (env *Env) printStatus(c *cobra.Command, k extension.Kind, s statusReport) 
 	} else {
 		fmt.Fprintln(env.Stdout, emptyText(c, k, ""))
 	}
-	env.printFound(s)
+	env.printFound(k, s)
 	env.printConflicts(s.Conflicts)
 	env.warnOf(s.Warnings)
 	for _, e := range s.Extensions {
@@ -62,11 +62,12 @@ func (env *Env) printStatus(c *cobra.Command, k extension.Kind, s statusReport) 
 }
 
 // printFound prints what lies in systemd's folders and is not of the store.
-func (env *Env) printFound(s statusReport) {
+func (env *Env) printFound(k extension.Kind, s statusReport) {
 	var rows [][]string
 	for _, x := range s.Found {
-		known := slices.ContainsFunc(s.Extensions, func(e node.Entry) bool { return e.Name == x.Name })
-		if known && x.State != layer.Shadowed {
+		if slices.ContainsFunc(s.Extensions, func(e node.Entry) bool {
+			return isLinkOf(x.Extension, e, k) && (x.State != layer.Shadowed || e.Why == x.Reason)
+		}) {
 			continue
 		}
 		why := x.Reason

@@ -26,6 +26,7 @@ type mergeOptions struct {
 	noReload    bool
 	dryRun      bool
 	files       bool
+	anew        bool // nothing may be merged yet
 }
 
 // flags gives c the flags that all of them have; mergeFlags adds those of a merge.
@@ -77,6 +78,7 @@ func newMerge(env *Env, k extension.Kind) *cobra.Command {
 		Args:    arguments(),
 	}
 	o.mergeFlags(c)
+	o.anew = true
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		return runMerge(c.Context(), env, k, *o, func(ctx context.Context, e layer.Engine, p *layer.Plan) (*layer.Result, error) {
 			return e.Merge(ctx, p, layer.RunOptions{NoReload: o.noReload})
@@ -130,7 +132,7 @@ func (o *mergeOptions) open(env *Env, k extension.Kind) (*layering, error) {
 		}
 	}
 	if !o.dryRun && env.User != 0 {
-		return nil, hint.Wrap(errors.New("only root can merge"), "run it as root, or see what it would do with --dry-run")
+		return nil, hint.Wrap(errors.New("only root can change what is merged"), "run it as root, or see what it would do with --dry-run")
 	}
 	s, err := openSystem(o.root)
 	if err != nil {
@@ -180,7 +182,7 @@ func runMerge(ctx context.Context, env *Env, k extension.Kind, o mergeOptions, d
 	err = l.execute(ctx, do, func(e layer.Engine, p *layer.Plan, r *layer.Result, root *os.Root) (err error) {
 		report, err = l.report(ctx, e, p, r, root)
 		if err == nil && o.dryRun {
-			err = report.foresee(ctx, p, o.files)
+			err = l.rehearse(ctx, o, e, p, root, report)
 		}
 		return err
 	})

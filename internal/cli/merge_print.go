@@ -100,15 +100,6 @@ func (l *layering) report(ctx context.Context, e layer.Engine, p *layer.Plan, re
 	return r, nil
 }
 
-// foresee adds what a dry run shows; with files, file by file.
-func (r *mergeReport) foresee(ctx context.Context, p *layer.Plan, files bool) (err error) {
-	if r.Conflicts, err = p.Conflicts(ctx); err != nil || !files {
-		return err
-	}
-	r.Changes, r.Vanishing = p.Changes(), p.Vanishing()
-	return nil
-}
-
 // verdict is the error that a merge ends with if nothing is merged and something
 // was not to be trusted, or could not be read.
 func (r *mergeReport) verdict(k extension.Kind) error {
@@ -207,10 +198,13 @@ func (env *Env) warnMerge(r *mergeReport, said []layer.Warning) {
 		return slices.ContainsFunc(said, func(s layer.Warning) bool { return s.Text == w.Text })
 	}))
 	for _, x := range r.Extensions {
-		if x.State == layer.Merge || x.State == layer.Masked {
+		if x.State == layer.Merge && x.Reason == "" || x.State == layer.Masked {
 			continue
 		}
 		text := fmt.Sprintf("%s is %s: %s", x.Path, x.State, x.Reason)
+		if x.State == layer.Merge {
+			text = x.Path + ": " + x.Reason
+		}
 		if len(x.Hints) > 0 {
 			text += " (" + strings.Join(x.Hints, "; ") + ")"
 		}

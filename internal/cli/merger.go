@@ -53,7 +53,7 @@ func note(seen map[string]node.Seen, report *layer.Report) {
 		s := seen[x.Name]
 		switch {
 		case x.State == layer.Merge && s.Merged:
-			s.Guarantee, s.Why = string(x.Guarantee), x.Reason
+			s.Path, s.Guarantee, s.Why = x.Path, string(x.Guarantee), x.Reason
 		case s.Merged || x.State == layer.Merge || x.State == layer.Shadowed || x.State == layer.Skipped:
 			continue
 		default:

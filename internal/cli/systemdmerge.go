@@ -34,7 +34,11 @@ func (o *systemdOptions) merge(ctx context.Context, env *Env, k extension.Kind, 
 		return e.Refresh(ctx, p, run)
 	}, &said)
 	var report *mergeReport
+	var using []string
 	err = l.execute(ctx, do, func(e layer.Engine, p *layer.Plan, r *layer.Result, root *os.Root) (err error) {
+		for _, i := range p.Merged() {
+			using = append(using, i.Place)
+		}
 		report, err = l.report(ctx, e, p, r, root)
 		return err
 	})
@@ -44,20 +48,16 @@ func (o *systemdOptions) merge(ctx context.Context, env *Env, k extension.Kind, 
 	if err != nil {
 		return layerError(k, err)
 	}
-	o.sayMerged(env, report)
+	o.sayMerged(env, report, using)
 	return report.verdict(k)
 }
 
-// sayMerged says what became of a merge in systemd's words.
-func (o *systemdOptions) sayMerged(env *Env, r *mergeReport) {
-	var using []string
+// sayMerged says what became of a merge in systemd's words. using are the places of
+// what it was made of, of which nothing need be to be seen.
+func (o *systemdOptions) sayMerged(env *Env, r *mergeReport, using []string) {
 	ignored := 0
 	for _, x := range r.Extensions {
-		switch x.State {
-		case layer.Merge:
-			using = append(using, "'"+printable(path.Base(x.Path))+"'")
-		case layer.Skipped, layer.Shadowed:
-		default:
+		if x.State != layer.Skipped && x.State != layer.Shadowed && !slices.Contains(using, x.Path) {
 			ignored++
 		}
 	}
@@ -66,7 +66,11 @@ func (o *systemdOptions) sayMerged(env *Env, r *mergeReport) {
 		fmt.Fprintln(env.Stderr, "Skipping extension refresh because no change was found, use --always-refresh=yes to always do a refresh.")
 		return
 	case len(using) > 0:
-		fmt.Fprintf(env.Stderr, "Using extensions %s.\n", strings.Join(using, ", "))
+		var names []string
+		for _, place := range using {
+			names = append(names, "'"+printable(path.Base(place))+"'")
+		}
+		fmt.Fprintf(env.Stderr, "Using extensions %s.\n", strings.Join(names, ", "))
 	case len(r.Hierarchies) > 0: // by a mode that merges nothing, too
 	case ignored > 0:
 		fmt.Fprintf(env.Stderr, "No suitable extensions found (%d ignored due to incompatible image(s)).\n", ignored)

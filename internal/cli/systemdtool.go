@@ -38,12 +38,7 @@ func newSystemdTool(env *Env, k extension.Kind) *cobra.Command {
 	root := &cobra.Command{
 		Use:   k.Tool + " [OPTIONS...] COMMAND",
 		Short: fmt.Sprintf("Merge %s images (inlay under the name of %s)", k.Name, k.Tool),
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usagef("see \""+k.Tool+" --help\"", "unknown command verb %q", args[0])
-			}
-			return nil
-		},
+		Args:  cobra.ArbitraryArgs,
 	}
 	quieten(root)
 	o.flags(root)
@@ -59,13 +54,25 @@ func newSystemdTool(env *Env, k extension.Kind) *cobra.Command {
 	}
 	run := func(do func(context.Context) error) func(*cobra.Command, []string) error {
 		return func(c *cobra.Command, _ []string) error {
-			if done, err := o.answer(env); done || err != nil {
+			if done, err := o.answer(env, c.Flags().Changed("mutable")); done || err != nil {
 				return err
 			}
 			return do(c.Context())
 		}
 	}
-	root.RunE = run(words["status"])
+	root.RunE = func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return run(words["status"])(c, nil)
+		}
+		do, known := words[args[0]] // after "--"
+		if !known {
+			return usagef("see \""+k.Tool+" --help\"", "unknown command verb %q", args[0])
+		}
+		if err := arguments()(c, args[1:]); err != nil {
+			return err
+		}
+		return run(do)(c, nil)
+	}
 	for word, do := range words {
 		root.AddCommand(&cobra.Command{
 			Use: word, Args: arguments(), RunE: run(do),
@@ -92,7 +99,10 @@ func (o *systemdOptions) flags(c *cobra.Command) {
 
 // answer answers what is asked of the program itself, and checks the options whose
 // values are words.
-func (o *systemdOptions) answer(env *Env) (done bool, err error) {
+func (o *systemdOptions) answer(env *Env, mutable bool) (done bool, err error) {
+	if o.root == "" {
+		o.root = "/"
+	}
 	switch {
 	case o.version:
 		_, err = fmt.Fprintf(env.Stdout, "systemd %d (inlay %s)\n", extension.NewestSystemd, buildVersion().Version)
@@ -104,7 +114,15 @@ func (o *systemdOptions) answer(env *Env) (done bool, err error) {
 		_, err = fmt.Fprintln(env.Stdout, strings.Join(modeNames(), "\n"))
 		return true, err
 	}
-	_, err = choice("--json", o.json, "pretty", "short", "off")
+	if _, err := choice("--json", o.json, "pretty", "short", "off"); err != nil {
+		return false, err
+	}
+	if mutable {
+		if _, err := layer.ParseMode(o.mutable); err != nil {
+			return false, usage(fmt.Errorf("--mutable: %w", err))
+		}
+	}
+	_, err = policyFlag(o.imagePolicy)
 	return false, err
 }
 

@@ -38,7 +38,11 @@ func runUnmerge(ctx context.Context, env *Env, k extension.Kind, o mergeOptions)
 	}
 	defer l.system.close()
 	report := &unmergeReport{Kind: k.Name, DryRun: o.dryRun, Unmerged: []string{}}
-	err = l.home(func(root *os.Root) (err error) {
+	home := l.home
+	if o.dryRun {
+		home = l.homeOrHere
+	}
+	err = home(func(root *os.Root) (err error) {
 		e, err := l.choose(ctx, root)
 		if err != nil {
 			return err

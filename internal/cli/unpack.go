@@ -1,10 +1,8 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -127,7 +125,8 @@ func runUnpack(ctx context.Context, env *Env, o unpackOptions) error {
 	if err != nil {
 		return err
 	}
-	o.how.Machine, o.how.Architecture, o.how.SignedOnly = root, extension.ArchitectureWord(architecture), signedOnly(root)
+	o.how.Machine, o.how.Architecture = root, extension.ArchitectureWord(architecture)
+	askMachine(root, &o.how)
 	report := unpackReport{Image: o.image, Origin: image.Origin}
 	if err = bundle.CheckPlatform(image, architecture); err == nil {
 		report.Result, err = bundle.Unpack(ctx, place, []bundle.Part{{Image: image, Pin: pinOf(ref)}}, o.how)
@@ -155,23 +154,23 @@ func (o *unpackOptions) place(root *os.Root) (*bundle.Place, error) {
 	return bundle.At(o.dir)
 }
 
-// signedOnly says why a machine lets in signed extensions only, as a node does that
-// has no policy of its own; "" if it doesn't. It is advice: what cannot be found out
-// now, the merge will say.
-func signedOnly(root *os.Root) string {
+// askMachine notes what a machine wants of folders: whether it lets in signed
+// extensions only, as a node does that has no policy of its own, and where it looks.
+// It is advice: what cannot be found out now, the merge will say.
+func askMachine(root *os.Root, o *bundle.Options) {
 	state, err := bootstate.Detect(root)
 	if err != nil {
 		state = &bootstate.Report{}
 	}
 	s := &system{root: root, state: state}
 	if s.trust() != nil {
-		return ""
+		return
 	}
-	rule := s.rule()
-	if !rule.Policy.NeedsSignature() {
-		return ""
+	if rule := s.rule(); rule.Policy.NeedsSignature() {
+		o.SignedOnly = rule.Because
 	}
-	return rule.Because
+	search := s.config.Layering.Search
+	o.NoOldFolders = search != nil && !*search
 }
 
 // pinOf is the digest that a reference names.
@@ -199,68 +198,4 @@ func bundleError(err error) error {
 		return hint.Default(err, "run it as root, or name a folder that you may write to")
 	}
 	return err
-}
-
-func (env *Env) printUnpacked(r unpackReport) {
-	state := "unpacked"
-	if r.Same {
-		state = "there already"
-	}
-	env.printFacts([]fact{
-		{state, r.Path},
-		{"image", r.Origin},
-		{"digest", joinDigests(r.Digests)},
-		{"holds", holds(r.Counts)},
-		{"extension", merges(r.Use)},
-	})
-	env.warnUse(r.Path, r.Use)
-	env.note(r.Notes)
-}
-
-// merges says what an extension is that is merged here; else warnUse does.
-func merges(u *bundle.Use) string {
-	if u == nil || !u.Merges {
-		return ""
-	}
-	return fmt.Sprintf("%s %s, which this machine merges: inlay %s refresh", u.Kind, u.Name, u.Kind)
-}
-
-func (env *Env) warnUse(path string, u *bundle.Use) {
-	if u == nil || u.Merges {
-		return
-	}
-	env.warn([]string{fmt.Sprintf("%s is no %s that this machine merges: %s", path, cmp.Or(u.Kind, "extension"), u.Why)})
-	if u.Mend != "" {
-		env.note([]string{u.Mend})
-	}
-}
-
-// note prints notes on standard error.
-func (env *Env) note(notes []string) {
-	for _, n := range notes {
-		fmt.Fprintf(env.Stderr, "note: %s\n", printable(n))
-	}
-}
-
-func joinDigests(digests []source.Digest) string {
-	var texts []string
-	for _, d := range digests {
-		texts = append(texts, string(d))
-	}
-	return strings.Join(texts, ", ")
-}
-
-// holds says in a line what was unpacked.
-func holds(c *bundle.Counts) string {
-	if c == nil {
-		return ""
-	}
-	text := count(c.Files, "file") + ", " + count(c.Folders, "folder")
-	if c.Symlinks > 0 {
-		text += ", " + count(c.Symlinks, "link")
-	}
-	if c.Devices > 0 {
-		text += ", " + count(c.Devices, "device")
-	}
-	return text + ", " + size(c.Bytes)
 }

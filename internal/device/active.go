@@ -33,6 +33,10 @@ type Status struct {
 	table  active
 }
 
+// Strict says that the device gives out nothing but what its root hash says, each
+// time it is read: no option lets more pass.
+func (s *Status) Strict() bool { return s.ReadOnly && s.table.lax == "" }
+
 var (
 	// ErrNotVerity says that a mapped device has another target.
 	ErrNotVerity = errors.New("it is no dm-verity device")

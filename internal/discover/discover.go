@@ -53,6 +53,8 @@ type Options struct {
 	Architecture string
 	// More are folders to look in after systemd's own; see [OldFolders].
 	More []string
+	// Ignore are places that are looked at as if they weren't there.
+	Ignore []string
 	// User is who may own what is found and the folders above it, beside root;
 	// see [Opened.Exposed].
 	User int
@@ -168,6 +170,10 @@ type finder struct {
 	rules   rules
 	found   *Found
 	byName  map[string]int // of Candidates
+	// here is the search folder that is looked through, nil if it won't open; at is
+	// its path without links.
+	here *os.Root
+	at   string
 }
 
 // folder looks through one search folder.
@@ -180,6 +186,13 @@ func (f *finder) folder(folder string, old bool) error {
 	if err == nil {
 		names, err = rooted.ReadNames(f.options.Root, at, maxEntries)
 	}
+	if err == nil {
+		f.here, f.at = nil, at
+		if here, err := f.options.Root.OpenRoot(at); err == nil {
+			f.here = here
+			defer here.Close()
+		}
+	}
 	switch reason, known := unfit(err); {
 	case err == nil:
 	case known:
@@ -190,6 +203,9 @@ func (f *finder) folder(folder string, old bool) error {
 	}
 	var here []entry
 	for _, name := range names {
+		if slices.Contains(f.options.Ignore, path.Join(at, name)) {
+			continue
+		}
 		e, err := f.entry(at, name)
 		if err != nil {
 			f.skip(path.Join(at, name), err)

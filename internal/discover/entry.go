@@ -62,7 +62,7 @@ func (f *finder) entry(folder, name string) (entry, error) {
 		return entry{}, errors.New("systemd-sysupdate has not finished it")
 	}
 	place := path.Join(folder, name)
-	t, err := f.target(place)
+	t, err := f.nearby(place, name)
 	if err != nil {
 		return entry{}, err
 	}
@@ -156,13 +156,29 @@ func (f *finder) typeOf(t target) Type {
 
 // empty says whether a folder has nothing in it.
 func (f *finder) empty(name string) (bool, error) {
-	folder, err := f.options.Root.OpenFile(name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	root, below := f.options.Root, name
+	if f.here != nil && path.Dir(name) == f.at {
+		root, below = f.here, path.Base(name)
+	}
+	folder, err := root.OpenFile(below, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return false, err
 	}
 	defer folder.Close()
 	names, _ := folder.Readdirnames(1) // the end of the folder is an error
 	return len(names) == 0, nil
+}
+
+// nearby is target of a name in the search folder, without going all the way there
+// again for what is no link.
+func (f *finder) nearby(place, name string) (target, error) {
+	if f.here != nil {
+		if t, err := look(f.here, name); err == nil && t.mode.Type() != fs.ModeSymlink {
+			t.path = place
+			return t, nil
+		}
+	}
+	return f.target(place)
 }
 
 // target follows a place to what it leads to.

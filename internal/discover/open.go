@@ -26,10 +26,15 @@ type Opened struct {
 	File *os.File
 	// Folder is a folder, else nil.
 	Folder *os.Root
-	// Exposed is nil if only root, and the user of the search, could change the
-	// image or put another in its place; else it says who else could, and where.
-	Exposed error
+
+	candidate *Candidate
+	root      *os.Root
 }
+
+// Exposed returns nil if only root, and the user of the search, could change the
+// image or put another in its place; else it says who else could, and where. It looks
+// at the way to the candidate, below the root that Open was given.
+func (o *Opened) Exposed() error { return o.candidate.exposed(o.root) }
 
 // Close closes what Open opened.
 func (o *Opened) Close() error { return o.Subject.Close() }
@@ -38,7 +43,7 @@ func (o *Opened) Close() error { return o.Subject.Close() }
 // That it isn't there any more, or isn't the same, is ErrExchanged. Files beside
 // it that state a root hash are looked for below the root, beside Place and Path.
 func (c *Candidate) Open(root *os.Root) (*Opened, error) {
-	o := new(Opened)
+	o := &Opened{candidate: c, root: root}
 	var err error
 	if c.Type.Folder() {
 		o.Folder, err = c.openFolder(root)
@@ -54,7 +59,6 @@ func (c *Candidate) Open(root *os.Root) (*Opened, error) {
 	if err != nil {
 		return nil, hint.Default(fmt.Errorf("opening %q: %w", path.Join("/", c.Place), err), "try again")
 	}
-	o.Exposed = c.exposed(root)
 	return o, nil
 }
 

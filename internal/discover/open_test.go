@@ -77,8 +77,8 @@ func TestOpen(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer o.Close()
-			if o.Exposed != nil {
-				t.Errorf("exposed: %v", o.Exposed)
+			if o.Exposed() != nil {
+				t.Errorf("exposed: %v", o.Exposed())
 			}
 			if o.Subject.Name != "foo" || o.Subject.Kind.Name != "sysext" || !strings.HasSuffix(o.Subject.Path, c.Place) {
 				t.Errorf("the subject is the %s %q at %q", o.Subject.Kind.Name, o.Subject.Name, o.Subject.Path)
@@ -150,8 +150,8 @@ func TestOpenExchanged(t *testing.T) {
 					switch {
 					case test.same && err != nil, !test.same && err == nil, test.missing && !errors.Is(err, fs.ErrNotExist):
 						t.Errorf("error %v", err)
-					case test.same && (test.change != nil) != errors.Is(o.Exposed, discover.ErrExchanged):
-						t.Errorf("exposed: %v", o.Exposed)
+					case test.same && (test.change != nil) != errors.Is(o.Exposed(), discover.ErrExchanged):
+						t.Errorf("exposed: %v", o.Exposed())
 					}
 				}()
 				select {
@@ -245,8 +245,8 @@ func TestOpenBlock(t *testing.T) {
 	}
 	defer o.Close()
 	b := make([]byte, 2)
-	if _, err := o.Subject.Image.ReadAt(b, 4094); err != nil || string(b) != "xx" || o.Subject.Size != 4096 || !o.Subject.Device || o.Exposed != nil {
-		t.Errorf("%q of %d bytes, exposed: %v, error %v", b, o.Subject.Size, o.Exposed, err)
+	if _, err := o.Subject.Image.ReadAt(b, 4094); err != nil || string(b) != "xx" || o.Subject.Size != 4096 || !o.Subject.Device || o.Exposed() != nil {
+		t.Errorf("%q of %d bytes, exposed: %v, error %v", b, o.Subject.Size, o.Exposed(), err)
 	}
 }
 
@@ -296,8 +296,8 @@ func TestExposed(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer o.Close()
-			if (o.Exposed == nil) != (test.want == "") || o.Exposed != nil && o.Exposed.Error() != test.want {
-				t.Errorf("exposed: %v", o.Exposed)
+			if (o.Exposed() == nil) != (test.want == "") || o.Exposed() != nil && o.Exposed().Error() != test.want {
+				t.Errorf("exposed: %v", o.Exposed())
 			}
 		})
 	}
@@ -319,10 +319,10 @@ func TestExposedTwice(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer o.Close()
-		if o.Exposed == nil {
+		if o.Exposed() == nil {
 			return ""
 		}
-		return o.Exposed.Error()
+		return o.Exposed().Error()
 	}
 	if got := exposed(0); got != "" {
 		t.Error(got)

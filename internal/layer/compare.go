@@ -6,12 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path"
 	"slices"
-
-	"golang.org/x/sys/unix"
 
 	"inlay/internal/device"
 	"inlay/internal/extension"
@@ -90,7 +89,7 @@ func (e *SystemdEngine) unprotected(p *Plan, r *Result) (map[*Item]bool, error) 
 	if len(protected) == 0 {
 		return nil, nil
 	}
-	active, err := e.activeRoots(p.Request.Kind, r)
+	active, unread, err := e.activeRoots(p.Request.Kind, r)
 	if err != nil {
 		return nil, fmt.Errorf("%w, as far as can be told: %w", ErrDiffers, err)
 	}
@@ -101,7 +100,8 @@ func (e *SystemdEngine) unprotected(p *Plan, r *Result) (map[*Item]bool, error) 
 		}
 		bare := trust.Found{Designator: i.Volume.Designator, FileSystem: i.Volume.FileSystem, ReadOnly: true}
 		if p.Request.Policy.Check(bare) != nil {
-			return nil, fmt.Errorf("%w: the extension %q was merged, but not through dm-verity with the root hash %x", ErrDiffers, i.Name, i.Volume.RootHash)
+			differs := fmt.Errorf("%w: the extension %q was merged, but not through dm-verity with the root hash %x", ErrDiffers, i.Name, i.Volume.RootHash)
+			return nil, errors.Join(differs, unread)
 		}
 		weak[i] = true
 		r.Warnings = append(r.Warnings, Warning{Text: fmt.Sprintf("systemd has merged the extension %q without its hash tree: later changes to the image are not noticed", i.Name)})
@@ -118,25 +118,26 @@ type originHashes struct {
 
 // activeRoots returns the root hashes that what is merged was mounted by: those
 // that systemd writes down since 260, and those that dm-verity devices have, with
-// which alone the first are believed.
-func (e *SystemdEngine) activeRoots(k extension.Kind, r *Result) (map[string]bool, error) {
-	active := map[string]bool{}
+// which alone the first are believed. A device that cannot be read vouches for
+// nothing, and is none of ours perhaps: unread says why, of the first.
+func (e *SystemdEngine) activeRoots(k extension.Kind, r *Result) (active map[string]bool, unread, err error) {
+	active = map[string]bool{}
 	if e.o.Mapper() != nil {
-		return active, nil //nolint:nilerr // then there are none
+		return active, nil, nil //nolint:nilerr // then there are none
 	}
 	devices, err := device.List()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, d := range devices {
 		status, err := device.ActiveAt(d.Number)
-		if errors.Is(err, device.ErrNotVerity) || errors.Is(err, unix.ENOENT) {
-			continue
+		switch {
+		case err == nil && status.Strict():
+			active[hex.EncodeToString(status.RootHash[:])] = true
+		case err == nil, errors.Is(err, device.ErrNotVerity), errors.Is(err, fs.ErrNotExist):
+		case unread == nil:
+			unread = err
 		}
-		if err != nil {
-			return nil, err
-		}
-		active[hex.EncodeToString(status.RootHash[:])] = true
 	}
 	err = e.inside(func(s *Systemd) error {
 		for _, h := range r.Merged {
@@ -146,7 +147,7 @@ func (e *SystemdEngine) activeRoots(k extension.Kind, r *Result) (map[string]boo
 		}
 		return nil
 	})
-	return active, err
+	return active, unread, err
 }
 
 // onlyListed takes from active the root hashes that a merged hierarchy says nothing

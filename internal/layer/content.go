@@ -20,6 +20,7 @@ const maxPaths = 1 << 21
 // if that is not safe, and else takes the files into the union, and returns by
 // hierarchy the folders of the item that have something in them.
 func (p *Plan) survey(ctx context.Context, i *Item) (map[string]string, error) {
+	defer func() { _ = i.rest() }()
 	folders, err := p.foldersOf(i)
 	if err != nil || len(folders) == 0 {
 		return nil, err
@@ -97,7 +98,7 @@ func (p *Plan) safe(c piece) error {
 		return refusedAs(hint.Wrap(fmt.Errorf("it has %q, by which a merge is recognised and taken down", "/"+f.Path), "build it without that"))
 	}
 	if !r.Unsafe {
-		const advice = "build it without them, or allow them: overlay attributes can hide any file of the host"
+		const advice = "build it without them, or set unsafe_content: true in the configuration: they can hide any file of the host"
 		if whiteout(f) {
 			return refusedAs(hint.Wrap(fmt.Errorf("%q in it is a whiteout, which hides a file of the host", "/"+f.Path), advice))
 		}
@@ -112,7 +113,7 @@ func (p *Plan) safe(c piece) error {
 	if err != nil {
 		return err
 	}
-	const advice = "build it for this host's layout of folders, or force it"
+	const advice = "build it for this host's layout of folders, or pass --force"
 	switch {
 	case whose == "":
 	case f.Type() == content.TypeFolder && kind == content.TypeLink:

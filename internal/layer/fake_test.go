@@ -33,6 +33,7 @@ type world struct {
 	// fails; missing are the programs that are not installed.
 	fails   map[string]string
 	missing []string
+	once    bool // it fails but once
 	journal string
 	// during is called when the service or the tool is.
 	during func(ctx context.Context) error
@@ -73,6 +74,9 @@ func (w *world) Run(ctx context.Context, c layer.Call) (layer.Output, error) {
 	}
 	for begin, said := range w.fails {
 		if strings.HasPrefix(line, begin) {
+			if w.once {
+				delete(w.fails, begin)
+			}
 			return layer.Output{Stderr: []byte(said)}, errFailed
 		}
 	}

@@ -35,7 +35,11 @@ func (p *Plan) fitting(i *Item) error {
 	if i.tree == nil {
 		return nil
 	}
-	found, err := extension.LookupRelease(i.tree, r.Kind, i.Name)
+	defer func() { _ = i.rest() }()
+	found, err := i.Verdict.Found, error(nil)
+	if found == nil {
+		found, err = extension.LookupRelease(i.tree, r.Kind, i.Name)
+	}
 	switch {
 	case err == nil:
 		i.Release = found

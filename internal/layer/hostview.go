@@ -37,8 +37,8 @@ func (p *Plan) hostView(hierarchy string) (*hostView, error) {
 		return nil, fmt.Errorf("looking at the hierarchy %q: %w", hierarchy, err)
 	}
 	if v.root != nil {
-		p.closers = append(p.closers, v.root.Close)
 		v.tree = content.Folder(v.root)
+		p.closers = append(p.closers, v.tree.Close, v.root.Close)
 		names, err := v.list(".")
 		if err != nil {
 			return nil, err

@@ -80,11 +80,14 @@ func (j *job) assemble(ctx context.Context, before *Report, o RunOptions) error 
 			return err
 		}
 	}
+	planned := len(j.plan.Merged())
 	if err := j.view.within(func() error { return j.mountImages(ctx) }); err != nil {
 		return err
 	}
-	if err := j.compare(before, o); err != nil {
-		return err
+	if !settled || len(j.plan.Merged()) != planned {
+		if err := j.compare(before, o); err != nil {
+			return err
+		}
 	}
 	if err := j.announce(before); err != nil {
 		return err

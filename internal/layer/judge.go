@@ -1,6 +1,7 @@
 package layer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -94,7 +95,11 @@ func (p *Plan) open(ctx context.Context, i *Item) error {
 		return unreadable(err)
 	}
 	i.Opened = o
-	v, err := verify.Run(ctx, o.Subject, p.options(p.Request.Mapper || p.Request.Seal != nil))
+	options := p.options(p.Request.Mapper || p.Request.Seal != nil)
+	// Nothing of a folder can be vouched for. Its files are looked at once, when it is
+	// known whose lie beneath.
+	options.Brief = o.Folder != nil
+	v, err := verify.Run(ctx, o.Subject, options)
 	if err != nil {
 		return err
 	}
@@ -105,13 +110,18 @@ func (p *Plan) open(ctx context.Context, i *Item) error {
 	if err := verdict(v); err != nil {
 		return err
 	}
-	if p.Request.Policy.NeedsSignature() && o.Exposed != nil {
-		return refusedAs(hint.Default(fmt.Errorf("others could exchange it: %w", o.Exposed), "leave it, and the folders above it, to root"))
+	if p.Request.Policy.NeedsSignature() {
+		if err := o.Exposed(); err != nil {
+			return refusedAs(hint.Default(fmt.Errorf("others could exchange it: %w", err), "leave it, and the folders above it, to root"))
+		}
 	}
 	if o.Folder != nil {
 		return nil
 	}
 	if err := p.machine(i); err != nil {
+		return err
+	}
+	if err := p.checkable(i); err != nil {
 		return err
 	}
 	if err := p.mappable(i); err != nil {
@@ -149,7 +159,11 @@ func verdict(v *verify.Verdict) error {
 // device-mapper.
 func (p *Plan) mappable(i *Item) error {
 	r, v := &p.Request, i.Verdict
-	if r.Engine != EngineSystemd || v.RootHash == "" || device.HaveMapper() == nil {
+	if r.Engine != EngineSystemd || v.RootHash == "" {
+		return nil
+	}
+	missing := r.Mapping()
+	if missing == nil {
 		return nil
 	}
 	// Up to 257, a root hash that nothing but the partitions' names state isn't
@@ -157,7 +171,7 @@ func (p *Plan) mappable(i *Item) error {
 	if r.Systemd < rootHashGuessedSince && (v.Signer == nil || r.SetAside) && len(i.Opened.Subject.Statements) == 0 {
 		return nil
 	}
-	return refusedAs(hint.Wrap(fmt.Errorf("systemd wants dm-verity for it: %w", device.HaveMapper()), "choose the native engine, which checks a copy"))
+	return refusedAs(hint.Wrap(fmt.Errorf("systemd wants dm-verity for it: %w", missing), "choose the native engine, which checks a copy"))
 }
 
 // rootHashGuessedSince is the systemd that began to take the root hash from the
@@ -169,7 +183,7 @@ func (p *Plan) use(ctx context.Context, i *Item) error {
 	r, o := &p.Request, i.Opened
 	file := o.File
 	if i.Verdict.Protection != verify.Unprotected && !r.Mapper && r.Seal != nil {
-		sealed, err := device.Sealed(ctx, o.File, o.Subject.Size, *r.Seal)
+		sealed, err := device.Sealed(ctx, o.File, o.Subject.Size, p.sealOptions(o.Subject.Size))
 		if err != nil {
 			return sealing(err)
 		}
@@ -194,6 +208,18 @@ func (p *Plan) use(ctx context.Context, i *Item) error {
 	return nil
 }
 
+// sealOptions say where a copy of size bytes is kept. All copies together take no
+// more memory than one may, as long as there is somewhere else to keep them.
+func (p *Plan) sealOptions(size int64) device.SealOptions {
+	o := *p.Request.Seal
+	if o.Folder != nil && p.inMemory+size > cmp.Or(o.Memory, device.DefaultMemory) {
+		o.Memory = -1
+	} else {
+		p.inMemory += size
+	}
+	return o
+}
+
 // sealing says what became of a copy.
 func sealing(err error) error {
 	err = fmt.Errorf("copying it to where nobody can change it, as there is no dm-verity: %w", err)
@@ -205,8 +231,6 @@ func sealing(err error) error {
 
 // release closes what an item that isn't merged holds open.
 func (p *Plan) release(i *Item) {
-	if i.Opened != nil {
-		_ = i.Opened.Close()
-	}
+	_ = i.close()
 	i.Opened, i.Volume, i.tree, i.Unsettled = nil, nil, nil, false
 }

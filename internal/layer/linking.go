@@ -52,24 +52,39 @@ func (p *Plan) merges(c *discover.Candidate) bool {
 	return false
 }
 
-// unlink removes links of ours that lead to nothing any more; without keep, all of
-// them.
-func unlink(root *os.Root, k extension.Kind, keep bool) error {
+// sift tells the links of ours that lead somewhere from those that are to go, whose
+// places it returns: the ones that lead to nothing any more and, without keep, all.
+// What has become another's is in neither.
+func sift(root *os.Root, k extension.Kind, keep bool) (kept, gone []string, err error) {
 	made, err := linked(root, k)
-	if err != nil || len(made) == 0 {
-		return err
+	if err != nil {
+		return nil, nil, err
 	}
-	var kept []string
 	for _, entry := range made {
 		name := path.Join(k.RunFolder, entry)
 		target, err := root.Readlink(name)
 		if err != nil || !extension.Within(strings.TrimPrefix(target, "/"), discover.OldFolders(k)) {
-			continue // it is another's now
+			continue
 		}
 		if _, err := rooted.Resolve(root, name); err == nil && keep {
 			kept = append(kept, entry)
-			continue
+		} else {
+			gone = append(gone, name)
 		}
+	}
+	return kept, gone, nil
+}
+
+// unlink removes the links of ours that are to go.
+func unlink(root *os.Root, k extension.Kind, keep bool) error {
+	if _, err := root.Lstat(linkName(k)); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	kept, gone, err := sift(root, k, keep)
+	if err != nil {
+		return err
+	}
+	for _, name := range gone {
 		if err := root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("removing the link %q: %w", "/"+name, err)
 		}

@@ -7,18 +7,13 @@ import (
 	"os"
 	"path"
 	"slices"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"inlay/internal/extension"
 	"inlay/internal/hint"
 	"inlay/internal/mount"
-	"inlay/internal/rooted"
 )
-
-// mutableFolder holds, by hierarchy, what is written to merged hierarchies.
-const mutableFolder = "var/lib/extensions.mutable"
 
 // writing is how a mode works out for one hierarchy.
 type writing struct {
@@ -41,55 +36,6 @@ func (w *writing) close() error {
 	}
 	w.closers = nil
 	return errors.Join(errs...)
-}
-
-// component is a hierarchy as one name: "/usr/local" is "usr.local".
-func component(hierarchy string) string {
-	return strings.ReplaceAll(strings.TrimPrefix(hierarchy, "/"), "/", ".")
-}
-
-// mutableDir is the folder that keeps what is written to a hierarchy.
-func mutableDir(hierarchy string) string { return path.Join(mutableFolder, component(hierarchy)) }
-
-// mutableDirs are the folders that take part in a merge, by hierarchy, as systemd
-// notes them.
-func mutableDirs(p *Plan) (map[string]string, error) {
-	dirs := map[string]string{}
-	for _, s := range p.Stacks {
-		switch p.Request.Mutable {
-		case Immutable:
-		case Ephemeral, EphemeralImport:
-			dirs[s.Path] = path.Join("/run/systemd/sysext", component(s.Path)) // of both kinds
-		case Mutable:
-			at, err := toMake(p.Request.Root, s.Path)
-			if err != nil {
-				return nil, err
-			}
-			dirs[s.Path] = "/" + at
-		default:
-			at, err := stored(p.Request.Root, s.Path)
-			if err != nil {
-				return nil, err
-			}
-			if at != "" {
-				dirs[s.Path] = "/" + at
-			}
-		}
-	}
-	return dirs, nil
-}
-
-// stored returns where the folder of a hierarchy is, without links, "" if there is
-// none: a link to nothing counts as none.
-func stored(root *os.Root, hierarchy string) (string, error) {
-	at, err := rooted.Resolve(root, mutableDir(hierarchy))
-	if absent(err) || errors.Is(err, rooted.ErrDangling) {
-		return "", nil
-	}
-	if err != nil {
-		return "", fmt.Errorf("looking for %q: %w", "/"+mutableDir(hierarchy), err)
-	}
-	return at, nil
 }
 
 // writingOf opens what a stack needs for its mode. host is the hierarchy's folder,
@@ -123,7 +69,7 @@ func (j *job) keep(w *writing, s *Stack, host *os.File) error {
 		return err
 	}
 	if j.plan.Request.Mutable == Mutable {
-		if err := j.makeMutable(s.Path, mode); err != nil {
+		if err := makeMutable(root, s.Path, mode); err != nil {
 			return err
 		}
 	}
@@ -166,52 +112,6 @@ func (j *job) keep(w *writing, s *Stack, host *os.File) error {
 			"let the mutable folder lie below the top of its file system")
 	}
 	return err
-}
-
-// makeMutable makes the folder of a hierarchy, also where a link leads to nothing.
-func (j *job) makeMutable(hierarchy string, mode fs.FileMode) error {
-	root := j.plan.Request.Root
-	if err := root.MkdirAll(mutableFolder, 0o755); err != nil {
-		return fmt.Errorf("making %q: %w", "/"+mutableFolder, err)
-	}
-	at, err := toMake(root, hierarchy)
-	if err != nil {
-		return err
-	}
-	err = root.Mkdir(at, mode)
-	if errors.Is(err, fs.ErrExist) {
-		return nil
-	}
-	if err == nil {
-		err = root.Chmod(at, mode) // past the umask
-	}
-	if err != nil {
-		return fmt.Errorf("making mutable folder %q: %w", "/"+at, err)
-	}
-	return nil
-}
-
-// toMake returns where the folder of a hierarchy is or, if there is none yet, where
-// it is to be.
-func toMake(root *os.Root, hierarchy string) (string, error) {
-	at := mutableDir(hierarchy)
-	resolved, err := rooted.Resolve(root, at)
-	switch {
-	case absent(err):
-		return at, nil
-	case errors.Is(err, rooted.ErrDangling):
-		target, err := root.Readlink(at)
-		if err != nil {
-			return "", fmt.Errorf("reading link %q: %w", "/"+at, err)
-		}
-		if !path.IsAbs(target) {
-			target = path.Join("/", path.Dir(at), target)
-		}
-		return strings.TrimPrefix(path.Clean(target), "/"), nil
-	case err != nil:
-		return "", fmt.Errorf("looking for %q: %w", "/"+at, err)
-	}
-	return resolved, nil
 }
 
 // bring has the folder of a hierarchy as a layer that is only read.

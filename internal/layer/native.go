@@ -30,18 +30,13 @@ type NativeOptions struct {
 	Features *mount.Features
 	// Wait is how long to wait for another command that merges; 0 is half a minute.
 	Wait time.Duration
-	// Memory is the largest copy of an image, in bytes, that is kept in memory; 0 is
+	// Memory is how many bytes of copies of images are kept in memory; 0 is
 	// device.DefaultMemory.
 	Memory int64
 }
 
 // defaultWait is longer than any merge takes, but for one that copies images.
 const defaultWait = 30 * time.Second
-
-// MergedError says that a hierarchy is merged already.
-type MergedError struct{ Path string }
-
-func (e *MergedError) Error() string { return fmt.Sprintf("hierarchy %q is already merged", e.Path) }
 
 // Native merges by itself: for systems without systemd, and for those that want a
 // refresh which is never seen half done.
@@ -158,9 +153,8 @@ func (n *Native) Merge(ctx context.Context, p *Plan, o RunOptions) (*Result, err
 		if err != nil {
 			return nil, err
 		}
-		// What a merge left that was killed half way is no reason.
-		if len(old) > 0 && (before == nil || !before.Pending) {
-			return nil, hint.Wrap(&MergedError{old[0].Path}, "to merge anew: inlay "+p.Request.Kind.Name+" refresh")
+		if err := MayMerge(p.Request.Kind, withoutPlaces(old), before); err != nil {
+			return nil, err
 		}
 		return n.execute(ctx, p, old, before, o)
 	})
@@ -180,14 +174,7 @@ func (n *Native) Refresh(ctx context.Context, p *Plan, o RunOptions) (*Result, e
 // Merged implements Engine.
 func (n *Native) Merged(ctx context.Context, k extension.Kind) ([]Hierarchy, error) {
 	merges, err := n.find(ctx, k, nil)
-	if err != nil {
-		return nil, err
-	}
-	var all []Hierarchy
-	for _, m := range merges {
-		all = append(all, m.Hierarchy)
-	}
-	return all, nil
+	return withoutPlaces(merges), err
 }
 
 // merge is a hierarchy that is merged now.
@@ -196,6 +183,14 @@ type merge struct {
 	place  string // below the root, without links
 	path   string // in this mount namespace
 	device mount.Device
+}
+
+func withoutPlaces(merges []merge) []Hierarchy {
+	var all []Hierarchy
+	for _, m := range merges {
+		all = append(all, m.Hierarchy)
+	}
+	return all
 }
 
 // find returns what is merged of a kind now, by path: where the environment, the

@@ -298,3 +298,41 @@ func TestNativeMutableUnreported(t *testing.T) {
 		t.Errorf("the folder of mutability has (-want +got):\n%s", diff)
 	}
 }
+
+// TestNativeMutableLinks: the mutable folder is made where links to nothing lead, as
+// they would be followed below the root.
+func TestNativeMutableLinks(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	const folder = "var/lib/extensions.mutable/"
+	for _, c := range []struct {
+		name  string
+		links map[string]string
+		want  string
+	}{
+		{"one", map[string]string{folder + "usr": "/srv/"}, "srv"},
+		{"beside it", map[string]string{folder + "usr": "kept"}, folder + "kept"},
+		{"upwards", map[string]string{folder + "usr": "../kept"}, "var/lib/kept"},
+		{"a chain", map[string]string{folder + "usr": "a", folder + "a": "/b", "b": "c"}, "c"},
+		{"through a linked folder", map[string]string{"srv": "/data", folder + "usr": "/srv/kept"}, "data/kept"},
+		{"upwards through a linked folder", map[string]string{"srv": "/data/deep", folder + "usr": "/srv/../kept"}, "data/kept"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := newHost(t, unix.MS_PRIVATE)
+			h.extension("one", map[string]string{"usr/bin/one": "one"})
+			h.write("data/deep/", "")
+			h.write(folder, "")
+			for at, target := range c.links {
+				h.check(os.Symlink(target, h.path(at)))
+			}
+			h.mutable(layer.Mutable)
+			h.merge()
+			h.write("usr/written", "written")
+			if got := h.read(c.want + "/written"); got != "written" {
+				t.Errorf("%s has %q", c.want, got)
+			}
+			h.unmerge()
+		})
+	}
+}

@@ -112,15 +112,26 @@ type Plan struct {
 	explicit   bool                 // hierarchies or mode were asked for by the request itself
 	views      map[string]*hostView // by hierarchy
 	union      union
+	inMemory   int64 // bytes of the copies that are kept there
 	closers    []func() error
 }
 
 // close closes an item, if it is still open.
 func (i *Item) close() error {
-	if i.Opened == nil {
+	err := i.rest()
+	if i.Opened != nil {
+		err = errors.Join(err, i.Opened.Close())
+	}
+	return err
+}
+
+// rest closes the folders that were opened to look at an item. There may be hundreds
+// of items: only one at a time has them open.
+func (i *Item) rest() error {
+	if i.tree == nil {
 		return nil
 	}
-	return i.Opened.Close()
+	return i.tree.Close()
 }
 
 // Merged returns the items that are merged, the lowest first. All of their names
@@ -174,6 +185,7 @@ func (p *Plan) find(ctx context.Context) error {
 	r := &p.Request
 	o := discover.Options{
 		Root: r.Root, Kind: r.Kind, Systemd: r.Systemd, Initrd: r.Host.Initrd, Architecture: r.Host.Architecture, User: r.User,
+		Ignore: r.Ignore,
 	}
 	if r.Old {
 		o.More = discover.OldFolders(r.Kind)
@@ -234,9 +246,3 @@ func (p *Plan) Settle(ctx context.Context, i *Item, tree *content.Tree) error {
 	i.settle(p.fitting(i))
 	return p.arrange(ctx)
 }
-
-// RefusedError says that the policy refuses the way in which the merge is to be
-// made, whatever the extensions are like.
-type RefusedError struct{ Reason string }
-
-func (e *RefusedError) Error() string { return e.Reason }

@@ -2,6 +2,7 @@ package layer_test
 
 import (
 	"crypto/rand"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -155,6 +156,49 @@ func TestPlanExposed(t *testing.T) {
 				if i := p.Items[0]; i.State != want || want == layer.Refused && !strings.Contains(i.Reason, "others could exchange it: anybody may write to") {
 					t.Errorf("%s: %s: %s", word, i.State, i.Reason)
 				}
+			}
+		})
+	}
+}
+
+// TestPlanCopies keeps copies in memory only as long as all together fit.
+func TestPlanCopies(t *testing.T) {
+	t.Parallel()
+	root := system(t, someHost())
+	for _, name := range []string{"one", "three", "two"} {
+		image(t, root, "run/extensions/"+name+".raw", sample.Image{})
+	}
+	info, err := root.Stat("run/extensions/one.raw")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name string
+		seal device.SealOptions
+		want int // copies in memory
+	}{
+		{"two fit", device.SealOptions{Memory: 2*info.Size() + 1, Folder: root}, 2},
+		{"none fits", device.SealOptions{Memory: -1, Folder: root}, 0},
+		{"there is nowhere else", device.SealOptions{Memory: info.Size()}, 3},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			p, err := plan(t, layer.Request{Root: root, Kind: extension.Sysext(), Architecture: "x86-64", User: os.Getuid(), Policy: policy(t, "any"), Seal: &c.seal})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := 0
+			for _, i := range p.Merged() {
+				at, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", i.Volume.File.Fd()))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if strings.HasPrefix(at, "/memfd:") {
+					got++
+				}
+			}
+			if got != c.want || len(p.Merged()) != 3 {
+				t.Errorf("%d of %d copies are in memory, want %d", got, len(p.Merged()), c.want)
 			}
 		})
 	}

@@ -9,11 +9,12 @@ import (
 	"strings"
 
 	"inlay/internal/extension"
+	"inlay/internal/hint"
 )
 
 // run calls systemd with everything hidden from it that is not to be merged. What
-// it names as what it failed of is hidden, too, and the call made again: one bad
-// image keeps out no good one.
+// it failed of is hidden, too, and the call made again: one bad image keeps out no
+// good one.
 func (e *SystemdEngine) run(ctx context.Context, p *Plan, verb string, o RunOptions, r *Result) error {
 	root, k := e.systemd.root, p.Request.Kind
 	// What the look beneath a merge holds would keep its devices busy.
@@ -40,13 +41,15 @@ func (e *SystemdEngine) run(ctx context.Context, p *Plan, verb string, o RunOpti
 			defer func() { err = errors.Join(err, c.uncover()) }()
 			return e.call(ctx, p, verb, o)
 		})
-		culprit := p.named(err)
-		if err == nil || culprit == nil || ctx.Err() != nil {
+		culprits, what := p.blamed(err)
+		if err == nil || len(culprits) == 0 || ctx.Err() != nil {
 			return err
 		}
-		culprit.settle(refusedAs(fmt.Errorf("systemd fails of it: %w", err)))
-		p.release(culprit)
-		r.Warnings = append(r.Warnings, Warning{Text: fmt.Sprintf("the extension %q is left out: systemd fails of it", culprit.Name), Hints: culprit.Hints})
+		for _, i := range culprits {
+			i.settle(refusedAs(fmt.Errorf("%w: %w", what, err)))
+			p.release(i)
+			r.Warnings = append(r.Warnings, Warning{Text: fmt.Sprintf("the extension %q is left out: %v", i.Name, what), Hints: i.Hints})
+		}
 		if err := p.arrange(ctx); err != nil {
 			return err
 		}
@@ -71,34 +74,55 @@ func hidden(root *os.Root, p *Plan) ([]string, error) {
 	return slices.Compact(places), nil
 }
 
+// blamed returns what systemd failed of, as far as can be told, and what is to be
+// said of that.
+func (p *Plan) blamed(err error) (culprits []*Item, what error) {
+	if err == nil {
+		return nil, nil
+	}
+	if i := p.named(err); i != nil {
+		return []*Item{i}, errors.New("systemd fails of it")
+	}
+	return p.suspects(), hint.Wrap(errors.New("systemd fails, and may not be able to check its signature"), adviceSigner)
+}
+
 // named returns the item of which systemd's tool says that it failed, nil if it
 // names none that is to be merged.
 func (p *Plan) named(err error) *Item {
-	if err == nil {
+	_, rest, found := strings.Cut(err.Error(), "Failed to read metadata for image ")
+	if !found {
 		return nil
 	}
-	for _, words := range []string{"Failed to read metadata for image "} {
-		_, rest, found := strings.Cut(err.Error(), words)
-		if !found {
-			continue
-		}
-		for _, i := range p.Merged() {
-			if strings.HasPrefix(rest, i.Name+":") {
-				return i
-			}
+	for _, i := range p.Merged() {
+		if strings.HasPrefix(rest, i.Name+":") {
+			return i
 		}
 	}
 	return nil
 }
 
-// clear uncovers what a command that was killed has left covered, so that a plan
-// sees it; while another command merges, it waits for that.
-func (e *SystemdEngine) clear(ctx context.Context, k extension.Kind) error {
-	if _, err := e.systemd.root.Lstat(coverName(k)); err != nil {
-		return nil //nolint:nilerr // nothing is covered, as far as can be told
+// tidy takes away what earlier commands have left in the folders of extensions, so
+// that a plan doesn't see it: links that are not wanted any more, and what a command
+// that was killed has covered. While another command merges, it waits for that. Who
+// only looks leaves it all, and looks past it.
+func (e *SystemdEngine) tidy(ctx context.Context, r *Request) error {
+	root := e.systemd.root
+	_, err := root.Lstat(coverName(r.Kind))
+	covered := err == nil
+	switch {
+	case covered && r.Look:
+		return hint.Wrap(errors.New("extensions are covered: something merges them, or was killed while it did"),
+			"try again; if nothing merges them: inlay "+r.Kind.Name+" refresh")
+	case r.Look:
+		_, r.Ignore, err = sift(root, r.Kind, r.Old)
+		return err
+	case covered:
+		_, err := e.native.locked(ctx, r.Kind, func(*Report) (*Result, error) { return nil, e.o.Within(e.covers(r.Kind).uncover) })
+		if err != nil {
+			return err
+		}
 	}
-	_, err := e.native.locked(ctx, k, func(*Report) (*Result, error) { return nil, e.o.Within(e.covers(k).uncover) })
-	return err
+	return unlink(root, r.Kind, r.Old)
 }
 
 func (e *SystemdEngine) covers(k extension.Kind) *covers {

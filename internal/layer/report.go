@@ -131,6 +131,12 @@ func ReportOf(p *Plan, engine string, now time.Time, guarantee func(*Item) Guara
 		if i.State == Merge && guarantee != nil {
 			e.Guarantee = guarantee(i)
 		}
+		if i.State == Merge && e.Reason == "" && !p.shows(i) {
+			e.Reason, e.Hints = p.unseen()
+			if len(r.Hierarchies) == 0 {
+				e.State = Ignored // systemd counts it as merged, beside others
+			}
+		}
 		r.Extensions = append(r.Extensions, e)
 	}
 	return r

@@ -32,6 +32,12 @@ type Request struct {
 	// Old looks for sysexts in the folders of systemd 253 and before, too.
 	Old bool
 
+	// Look says that the plan is only to be looked at: Prepare changes nothing.
+	Look bool
+	// Ignore are places in the folders of extensions that are looked at as if they
+	// weren't there.
+	Ignore []string
+
 	// Policy is what an image must have, Anchors are whom it must come from; nil
 	// trusts nobody.
 	Policy trust.Policy
@@ -40,15 +46,19 @@ type Request struct {
 	Anchors           *trust.Set
 	RequireValidDates bool
 	// SetAside says that systemd ignores the signatures of images: see
-	// RefreshOptions.
+	// RefreshOptions. The engine sets it where the policy lets in what systemd would
+	// fail of as a whole.
 	SetAside bool
 	Now      time.Time
 	// Mapper says that the engine has data with a hash tree pass through dm-verity,
 	// and reads nothing of it before. Only then may the data itself stay unread.
 	Mapper bool
+	// Mapping says why systemd has no dm-verity; nil is device.HaveMapper.
+	Mapping func() error
 	// Seal, where Mapper is false, copies images with a hash tree first and checks
 	// and uses the copy. Without it they are checked in place, which is good for a
-	// dry run, and for engines that can do no better.
+	// dry run, and for engines that can do no better. If it has a Folder, its Memory
+	// is for all copies together.
 	Seal *device.SealOptions
 
 	// Force merges what the host's os-release would keep out.

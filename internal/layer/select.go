@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"inlay/internal/content"
+	"inlay/internal/device"
 	"inlay/internal/extension"
 	"inlay/internal/hint"
 )
@@ -38,12 +39,16 @@ func (p *Plan) choose() error {
 	if r.Getenv == nil {
 		r.Getenv = func(string) string { return "" }
 	}
+	if r.Mapping == nil {
+		r.Mapping = device.HaveMapper
+	}
 	if r.Architecture == "" {
 		r.Architecture = extension.HostArchitecture()
 	}
 	if r.Host == nil {
-		h, err := extension.HostAt(content.Folder(r.Root), r.Architecture)
-		if err != nil {
+		files := content.Folder(r.Root)
+		h, err := extension.HostAt(files, r.Architecture)
+		if err := errors.Join(err, files.Close()); err != nil {
 			return err
 		}
 		h.Systemd = r.Systemd
@@ -143,6 +148,12 @@ func (p *Plan) chooseMode() error {
 	r.Mutable = Immutable
 	return nil
 }
+
+// RefusedError says that the policy refuses the way in which the merge is to be
+// made, whatever the extensions are like.
+type RefusedError struct{ Reason string }
+
+func (e *RefusedError) Error() string { return e.Reason }
 
 // allowed refuses what the policy has no room for.
 func (p *Plan) allowed() error {

@@ -169,8 +169,8 @@ func (p *Plan) writable(s *Stack) bool {
 	case Mutable, Ephemeral, EphemeralImport:
 		return true
 	case Auto:
-		_, err := p.Request.Root.Stat(path.Join("var/lib/extensions.mutable", s.Path))
-		return err == nil
+		at, err := stored(p.Request.Root, s.Path)
+		return err == nil && at != ""
 	default:
 		return false
 	}

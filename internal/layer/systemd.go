@@ -9,7 +9,6 @@ import (
 
 	"inlay/internal/device"
 	"inlay/internal/extension"
-	"inlay/internal/hint"
 	"inlay/internal/mount"
 )
 
@@ -87,6 +86,7 @@ func (e *SystemdEngine) Prepare(ctx context.Context, r *Request) error {
 		return err
 	}
 	r.Engine, r.Systemd = EngineSystemd, version
+	r.Mapping = e.o.Mapper
 	r.Mapper = version > readsUnverifiedUntil && e.o.Mapper() == nil
 	r.Getenv = e.systemd.o.Getenv
 	if e.byService(r) {
@@ -94,10 +94,7 @@ func (e *SystemdEngine) Prepare(ctx context.Context, r *Request) error {
 			return err
 		}
 	}
-	if err := e.clear(ctx, r.Kind); err != nil {
-		return err
-	}
-	if err := unlink(e.systemd.root, r.Kind, r.Old); err != nil {
+	if err := e.tidy(ctx, r); err != nil {
 		return err
 	}
 	return e.o.Within(func() error {
@@ -205,10 +202,13 @@ func (e *SystemdEngine) merge(ctx context.Context, p *Plan, verb string, o RunOp
 		if err != nil {
 			return nil, err
 		}
-		if verb == "merge" && len(before) > 0 {
-			return nil, hint.Wrap(&MergedError{before[0].Path}, "to merge anew: inlay "+k.Name+" refresh")
+		if verb == "merge" {
+			if err := MayMerge(k, before, nil); err != nil {
+				return nil, err
+			}
 		}
 		r := &Result{Engine: EngineSystemd, Warnings: slices.Clone(p.Warnings)}
+		p.Request.SetAside = p.Request.SetAside || p.strangers()
 		if err := e.run(ctx, p, verb, o, r); err != nil {
 			return r, fmt.Errorf("having %s merge: %w", k.Tool, err)
 		}

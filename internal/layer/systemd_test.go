@@ -10,6 +10,8 @@ import (
 
 	"inlay/internal/extension"
 	"inlay/internal/layer"
+	"inlay/internal/mount"
+	"inlay/test/need"
 )
 
 // engineOf is systemd's engine for a machine, whose merges are made by whatever
@@ -27,6 +29,28 @@ func (w *world) engineOf(t *testing.T, running bool, mapper error) *layer.System
 	if running {
 		e.Running()
 	}
+	return e
+}
+
+// engineApart is systemd's engine for a running machine with dm-verity. What it covers
+// is covered in a mount namespace of its own.
+func (w *world) engineApart(t *testing.T) *layer.SystemdEngine {
+	t.Helper()
+	need.Root(t)
+	apart, err := mount.NewApart()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { apart.Close() })
+	e, err := layer.NewSystemd(w.root, layer.SystemdOptions{
+		Options: layer.Options{Runner: w, Getenv: func(string) string { return "" }},
+		Within:  apart.Run,
+		Mapper:  func() error { return nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Running()
 	return e
 }
 

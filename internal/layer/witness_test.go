@@ -205,6 +205,13 @@ refused /usr/local/lib/extensions/one a folder inside of "/usr", or around it, o
 			"merge /run/extensions/three\nwarning: after the merge, nobody can write to /usr/local/bin any more\n/usr/lib three\n/usr/local/bin three\n",
 		},
 		{
+			"what can be written to still", `
+			mount -t tmpfs data /usr/local; mount -t tmpfs data /srv; mkdir -p /usr/local/bin /usr/local/lib /var/lib/extensions.mutable /srv/data; touch /usr/local/bin/x
+			ln -s /srv/data /var/lib/extensions.mutable/usr.local.bin
+			ln -s /w/three /run/extensions/; CONFIG_MUTABLE=auto CONFIG_HIERARCHIES='/usr/local/bin' /w/refresher / sysext systemd; touch /usr/local/bin/y && ls /srv/data`,
+			"merge /run/extensions/three\n/usr/local/bin three\ny\n",
+		},
+		{
 			"nothing at all", `merge || true; merged`,
 			"[{\"hierarchy\":\"/opt\",\"extensions\":\"none\"},{\"hierarchy\":\"/usr\",\"extensions\":\"none\"}]\n",
 		},

@@ -138,6 +138,8 @@ func (n *Node) passedOver(ctx context.Context, images []store.Image) []string {
 	var notes []string
 	for _, im := range images {
 		switch s := seen[im.Name]; {
+		case n.stranger(s) != "":
+			notes = append(notes, fmt.Sprintf("%s is enabled and was not merged: %s has its name and comes first", im.Name, s.Path))
 		case s.Merged:
 		case s.Why != "":
 			notes = append(notes, fmt.Sprintf("%s is enabled and was not merged: %s", im.Name, s.Why))

@@ -98,7 +98,9 @@ func (n *Node) steps(im store.Image, e Entry, seen Seen) []Stage {
 	}
 	if !stages[5].Done {
 		stages[5].Found, stages[5].Command = "the last merge was before it was linked, or left it out", n.command("enable", im.Name, "--"+profile, "--now")
-		if seen.Why != "" {
+		if other := n.stranger(seen); other != "" {
+			stages[5].Found, stages[5].Command = "another extension of this name is merged: "+other, ""
+		} else if seen.Why != "" {
 			stages[5].Found = "the last merge left it out: " + seen.Why
 		}
 	}

@@ -30,6 +30,7 @@ type merger struct {
 	leaves  []string          // names that it passes over, as systemd does
 	refuses map[string]string // names that it leaves out, and why
 	faults  map[string]string // what is wrong with merged ones
+	places  map[string]string // where merged ones lie
 
 	merged []string
 	asides []bool // of each refresh
@@ -66,7 +67,7 @@ func (m *merger) Seen(ctx context.Context, _ extension.Kind) (map[string]node.Se
 		seen[name] = node.Seen{Why: why, Refused: true}
 	}
 	for _, name := range m.merged {
-		seen[name] = node.Seen{Merged: true, Guarantee: "checked copy", Why: m.faults[name]}
+		seen[name] = node.Seen{Merged: true, Path: m.places[name], Guarantee: "checked copy", Why: m.faults[name]}
 	}
 	return seen, ctx.Err()
 }

@@ -80,7 +80,7 @@ func (n *Node) List(ctx context.Context, p store.Profile) ([]Entry, error) {
 func (n *Node) entry(im store.Image, seen Seen) Entry {
 	e := Entry{
 		Name: im.Name, FileName: im.FileName, Kind: n.Kind.Name, Version: im.Version, Path: path.Join("/", im.Path),
-		Size: im.Size, Profiles: im.Profiles, Linked: im.Linked, Merged: seen.Merged,
+		Size: im.Size, Profiles: im.Profiles, Linked: im.Linked, Merged: seen.Merged && n.stranger(seen) == "",
 	}
 	if e.Merged {
 		e.Guarantee = seen.Guarantee
@@ -98,6 +98,16 @@ func (n *Node) entry(im store.Image, seen Seen) Entry {
 		}
 	}
 	return e
+}
+
+// stranger is where another extension lies that is merged under the name of one of
+// the store's; "" if none is. Those of the store are linked in the run folder, in
+// which others may put folders.
+func (n *Node) stranger(seen Seen) string {
+	if !seen.Merged || seen.Path == "" || path.Dir(seen.Path) == "/"+n.Kind.RunFolder && path.Ext(seen.Path) == ".raw" {
+		return ""
+	}
+	return seen.Path
 }
 
 func (e *Entry) apply(s *store.Summary) {
@@ -135,7 +145,9 @@ func (n *Node) Status(ctx context.Context) (*Status, error) {
 	}
 	for _, im := range images {
 		e := n.entry(im, seen[im.Name])
-		s.Others = slices.DeleteFunc(s.Others, func(name string) bool { return name == im.Name })
+		if n.stranger(seen[im.Name]) == "" {
+			s.Others = slices.DeleteFunc(s.Others, func(name string) bool { return name == im.Name })
+		}
 		if _, err := n.verdict(ctx, im, &e); err != nil {
 			return nil, err
 		}

@@ -36,6 +36,8 @@ type Merger interface {
 // Seen is what a Merger tells of an extension.
 type Seen struct {
 	Merged bool
+	// Path is where what is merged lies, with a leading slash; "" if that isn't known.
+	Path string
 	// Guarantee says what keeps a merged one what it was when it was verified: ""
 	// if that isn't known.
 	Guarantee string

@@ -26,8 +26,10 @@ func (c *course) checkRelease(ctx context.Context) (State, string, error) {
 	if state != Passed || err != nil {
 		return state, found, err
 	}
-	if err := c.findings(ctx); err != nil {
-		return "", "", err
+	if !c.options.Brief {
+		if err := c.findings(ctx); err != nil {
+			return "", "", err
+		}
 	}
 	kinds := extension.Kinds()
 	if c.subject.Kind != nil {
@@ -104,7 +106,7 @@ func (c *course) describeRelease() {
 	first := c.found[0]
 	v := c.verdict
 	v.Kind, v.Name = first.kind.Name, c.name(first.kind)
-	v.Release = first.found.Release.Lines()
+	v.Release, v.Found = first.found.Release.Lines(), first.found
 	v.Version = extension.VersionOf(v.Name)
 	for _, key := range []string{strings.ToUpper(first.kind.Name) + "_VERSION_ID", "IMAGE_VERSION"} {
 		if v.Version == "" {

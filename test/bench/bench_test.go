@@ -51,12 +51,7 @@ func TestBuild(t *testing.T) {
 	if a, b := digests["memory"], digests["disk"]; a != "" && b != "" && a != b {
 		t.Errorf("inlay made %s in memory and %s on disk", a, b)
 	}
-	fmt.Print(text.String())
-	if path := os.Getenv(reportVariable); path != "" {
-		if err := os.WriteFile(path, []byte(text.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+	report(t, text.String())
 }
 
 func rounds(t *testing.T) int {

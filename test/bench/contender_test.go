@@ -25,7 +25,7 @@ type bench struct {
 func newBench(t *testing.T, p place, data payload, tools string) *bench {
 	t.Helper()
 	b := &bench{place: p, data: data, root: debian.Tools(t), program: program(tools), keys: keys(tools)}
-	b.agent = startAgent(t, b.root, tools, p.folder, data.folder)
+	b.agent = startAgent(t, b.root, map[string]string{tools: "", p.folder: "", data.folder: ""})
 	return b
 }
 

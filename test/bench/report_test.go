@@ -3,7 +3,9 @@
 package bench_test
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -78,12 +80,7 @@ func writeRatios(text *strings.Builder, found results) {
 			func(r run) float64 { return r.CPU.Seconds() },
 			func(r run) float64 { return float64(r.Written) },
 		} {
-			ours, theirs := column(found.runs[p.ours], value), column(found.runs[p.theirs], value)
-			var ratios []float64
-			for i := range ours {
-				ratios = append(ratios, theirs[i]/ours[i])
-			}
-			fmt.Fprintf(text, " %.1f |", median(ratios))
+			fmt.Fprintf(text, " %.1f |", median(ratios(column(found.runs[p.ours], value), column(found.runs[p.theirs], value))))
 		}
 		text.WriteString("\n")
 	}
@@ -95,6 +92,20 @@ func column(runs []run, value func(run) float64) []float64 {
 		all = append(all, value(r))
 	}
 	return all
+}
+
+// ratios are theirs by ours, round by round.
+func ratios(ours, theirs []float64) []float64 {
+	var all []float64
+	for i := range ours {
+		all = append(all, theirs[i]/ours[i])
+	}
+	return all
+}
+
+// lowAndMiddle prints the minimum and the median.
+func lowAndMiddle(values []float64) string {
+	return fmt.Sprintf("%.1f / %.1f", slices.Min(values), median(values))
 }
 
 func median(values []float64) float64 {
@@ -113,6 +124,24 @@ func floor(found results) float64 {
 		most = max(most, slices.Max(column(runs, func(r run) float64 { return float64(r.Floor) })))
 	}
 	return most
+}
+
+// report prints a part of the report, and adds it to the file that takes it.
+func report(t *testing.T, text string) {
+	t.Helper()
+	fmt.Print(text)
+	path := os.Getenv(reportVariable)
+	if path == "" {
+		return
+	}
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.WriteString(text)
+	if err := errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // versions names the programs that took part.

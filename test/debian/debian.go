@@ -91,14 +91,15 @@ func Engines(t testing.TB) *Root {
 
 // Newest returns the root with the newest systemd that Debian has: that of the
 // suite where packages come first, or the next one while nothing can be installed
-// of that. It is for what systemd does itself, and brings no other tools.
+// of that. It is for what systemd does itself, and brings no other tools but the
+// library by which that asks for dm-verity.
 func Newest(t testing.TB) *Root {
 	t.Helper()
 	need.Root(t)
 	var errs []error
 	for _, suite := range []string{"sid", "testing"} {
 		root, err := made(t, recipe{
-			Name: "newest", Suite: suite, Packages: []string{"dbus", "systemd", "systemd-container", "systemd-sysv"},
+			Name: "newest", Suite: suite, Packages: []string{"dbus", "libcryptsetup12", "systemd", "systemd-container", "systemd-sysv"},
 			Exclude: manuals(), Revision: 1, Expired: true,
 		})
 		if err == nil {

@@ -26,6 +26,11 @@ func failCases() []spec {
 		{name: "merged already", scene: b, steps: steps("merge", "merge", "unmerge")},
 		{name: "not merged at all", scene: b, steps: steps("unmerge", "refresh", "unmerge")},
 		{name: "an image under a policy", ours: "isolation", scene: all("image "+extensions+"any.raw any.squashfs", b), steps: steps("--image-policy=root=signed:usr=absent merge", "unmerge")},
+		{name: "a folder under a policy of signed images", ours: "folders under a policy", scene: b, steps: steps("--image-policy=root=signed:usr=absent merge", "unmerge")},
+		{name: "a folder under a policy of hash trees", ours: "folders under a policy", scene: b, steps: steps("--image-policy=root=verity:usr=absent merge", "unmerge")},
+		{name: "a folder under a policy of bare images", scene: b, steps: steps("--image-policy=root=unprotected:usr=absent merge", "unmerge")},
+		{name: "a folder where a key is trusted", ours: "policy by default", scene: all("image etc/verity.d/acme.crt acme.crt", b)},
+		{name: "an image where a key is trusted", ours: "policy by default", scene: []string{"image etc/verity.d/acme.crt acme.crt", "image " + extensions + "any.raw any.gpt"}},
 		{name: "a policy that forbids nothing", scene: all("image "+extensions+"any.raw any.squashfs", b), steps: steps("--image-policy=* merge", "unmerge")},
 	} {
 		c.rule = "2.4 what fails"

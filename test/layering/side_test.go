@@ -16,6 +16,7 @@ import (
 	"inlay/test/debian"
 	"inlay/test/layering/scene"
 	"inlay/test/need"
+	"inlay/test/sample"
 )
 
 // side is somebody who merges.
@@ -158,6 +159,7 @@ func images(t *testing.T, folder string) {
 	}
 	for name, text := range map[string][]byte{
 		"half.squashfs": whole[:128],
+		"acme.crt":      sample.PEM(sample.Pair(t, sample.Certificate{}).Certificate),
 		"swap.raw":      swap(),
 		"any.gpt":       partitioned(t, "4f68bce3-e8cd-4db1-96e7-fbcaf984b709", whole),
 		"arm64.gpt":     partitioned(t, "b921b045-1df0-41c3-af44-4c6f280d3fae", whole),

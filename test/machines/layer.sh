@@ -1,4 +1,4 @@
-# layer.sh: the cases of TestNativeLayer. Sourced in the machine, after device.sh,
+# layer.sh: the cases of TestLayer. Sourced in the machine, after device.sh,
 # whose functions it uses.
 
 # merger CASE WORD...: reports what the merger answers.
@@ -88,4 +88,33 @@ layers() {
   devices_of killed-content
   merger killed-unmerge unmerge
   left killed-left
+
+  # By systemd's engine.
+  export ENGINE=systemd
+  extension good.raw
+  merger engine merge
+  devices_of engine-content
+  merger engine-report report hello
+  merger engine-unmerge unmerge
+  left engine-left
+
+  # Beside it one whose signer systemd doesn't know: for this one it would merge none.
+  cp /payload/foreign.raw /var/lib/extensions/hello_2.sysext.raw
+  OWN=/payload/foreign.pem merger engine-own merge
+  devices_of engine-own-content
+  merger engine-own-report report hello
+  merger engine-own-other report hello_2
+  merger engine-own-unmerge unmerge
+  left engine-own-left
+  # Without asking for signatures, systemd is told to ignore them.
+  OWN=/payload/foreign.pem POLICY=verity merger engine-aside merge
+  merger engine-aside-other report hello_2
+  merger engine-aside-unmerge unmerge
+
+  # Another image, signed as well, in the place of the one that was judged.
+  extension good.raw
+  cp /payload/other.raw /var/lib/extensions/.other
+  merger engine-swap swap /var/lib/extensions/.other /var/lib/extensions/hello.sysext.raw
+  result engine-swap-status "status=$(systemd-sysext status --json=short | tr -d ' ')"
+  left engine-swap-left
 }

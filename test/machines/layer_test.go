@@ -15,9 +15,10 @@ import (
 //go:embed layer.sh
 var layerScript string
 
-// TestNativeLayer has the native engine merge signed images through dm-verity, and
-// a byte change on the disk afterwards.
-func TestNativeLayer(t *testing.T) {
+// TestLayer has the engines merge signed images through dm-verity, and a byte change
+// on the disk afterwards. systemd's engine compares the root hashes of the devices
+// with what was judged.
+func TestLayer(t *testing.T) {
 	t.Parallel()
 	p := newPayload(t)
 	p.addMerger()
@@ -25,7 +26,9 @@ func TestNativeLayer(t *testing.T) {
 	p.add("signer.pem", signer.certificate)
 	p.add("good.raw", buildImage(t, "layer-good", withInlay, signer))
 	p.add("other.raw", buildImage(t, "layer-other", withInlay, signer))
-	p.add("foreign.raw", buildImage(t, "layer-foreign", withInlay, newKeyPair(t, "foreign", "p256")))
+	foreign := newKeyPair(t, "foreign", "p256")
+	p.add("foreign.pem", foreign.certificate)
+	p.add("foreign.raw", buildImage(t, "layer-foreign", withInlay, foreign))
 	p.script.WriteString(deviceScript)
 	p.script.WriteString(layerScript)
 	p.run("layers")
@@ -56,6 +59,14 @@ func TestNativeLayer(t *testing.T) {
 		"corrupt-unmerge": unmerged, "corrupt-left": gone,
 
 		"killed": merged, "killed-content": readable, "killed-unmerge": unmerged, "killed-left": gone,
+
+		"engine": merged, "engine-content": with(readable, "loops", "1"), "engine-report": signed, "engine-unmerge": unmerged, "engine-left": gone,
+		"engine-own": merged, "engine-own-content": with(readable, "loops", "1"), "engine-own-report": signed,
+		"engine-own-other":   with(refused, "protection", "signed", "reason", "~cannot_check_its_signature"),
+		"engine-own-unmerge": unmerged, "engine-own-left": gone,
+		"engine-aside": merged, "engine-aside-other": signed, "engine-aside-unmerge": unmerged,
+		"engine-swap":        {"error": "~what_was_merged_is_not_what_was_judged"},
+		"engine-swap-status": {"status": `~{"hierarchy":"/usr","extensions":"none"`}, "engine-swap-left": gone,
 	} {
 		t.Run(name, func(t *testing.T) { checkAnswers(t, results.Case(t, name), want) })
 	}

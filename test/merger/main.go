@@ -1,14 +1,16 @@
-// Command merger runs the native engine of internal/layer where tests have a
+// Command merger runs the engines of internal/layer where tests have a
 // device-mapper, in the virtual machines.
 //
 //	merger merge|refresh   merges what lies in the extension folders
 //	merger again           refreshes, also if nothing has changed
+//	merger swap FROM TO    merges, and renames FROM to TO once all is judged
 //	merger forever         again, until it is killed
 //	merger unmerge
 //	merger report NAME     what the report says of an extension by now
 //
-// Signatures are judged by the certificates in the folders of verity.d, under the
-// policy in POLICY ("signed" if it is not set). Answers are words of the form
+// ENGINE names the engine ("native" if it is not set). Signatures are judged by the
+// certificates in the folders of verity.d, and that in the file OWN, of which systemd
+// knows nothing, under the policy in POLICY ("signed" if it is not set). Answers are words of the form
 // KEY=VALUE on one line; an error is one, error=, with underscores for blanks.
 package main
 
@@ -37,17 +39,17 @@ func run(ctx context.Context, args []string) (string, error) {
 		return "", err
 	}
 	defer root.Close()
-	n, err := layer.NewNative(root, layer.NativeOptions{})
+	n, err := layer.Choose(ctx, root, extension.Sysext(), layer.EngineOptions{Name: word(os.Getenv("ENGINE"), layer.EngineNative)})
 	if err != nil {
 		return "", err
 	}
 	defer n.Close()
 	switch args[0] {
-	case "merge", "refresh", "again":
-		return merge(ctx, n, root, args[0])
+	case "merge", "refresh", "again", "swap":
+		return merge(ctx, n, root, args)
 	case "forever":
 		for {
-			if answer, err := merge(ctx, n, root, "again"); err != nil {
+			if answer, err := merge(ctx, n, root, []string{"again"}); err != nil {
 				return answer, err
 			}
 		}
@@ -64,16 +66,24 @@ func run(ctx context.Context, args []string) (string, error) {
 	}
 }
 
-func merge(ctx context.Context, n *layer.Native, root *os.Root, verb string) (string, error) {
+func merge(ctx context.Context, n layer.Engine, root *os.Root, args []string) (string, error) {
 	policy, err := trust.ParsePolicy(word(os.Getenv("POLICY"), "signed"))
 	if err != nil {
 		return "", err
 	}
-	anchors, err := trust.Load(trust.Options{Root: root, Folders: trust.DefaultFolders()})
+	o := trust.Options{Root: root, Folders: trust.DefaultFolders()}
+	if own := os.Getenv("OWN"); own != "" {
+		text, err := os.ReadFile(own)
+		if err != nil {
+			return "", err
+		}
+		o.Given = []trust.Given{{Origin: own, PEM: text}}
+	}
+	anchors, err := trust.Load(o)
 	if err != nil {
 		return "", err
 	}
-	r := layer.Request{Root: root, Kind: extension.Sysext(), Policy: policy, Anchors: anchors, Engine: layer.EngineNative}
+	r := layer.Request{Root: root, Kind: extension.Sysext(), Policy: policy, Anchors: anchors}
 	if err := n.Prepare(ctx, &r); err != nil {
 		return "", err
 	}
@@ -83,10 +93,15 @@ func merge(ctx context.Context, n *layer.Native, root *os.Root, verb string) (st
 	}
 	defer p.Close()
 	do := n.Refresh
-	if verb == "merge" {
+	switch args[0] {
+	case "merge":
 		do = n.Merge
+	case "swap":
+		if err := os.Rename(args[1], args[2]); err != nil {
+			return "", err
+		}
 	}
-	result, err := do(ctx, p, layer.RunOptions{Always: verb == "again"})
+	result, err := do(ctx, p, layer.RunOptions{Always: args[0] == "again"})
 	if err != nil {
 		return "", err
 	}

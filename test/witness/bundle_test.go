@@ -51,7 +51,7 @@ func kuboImages(t *testing.T, e *engine, host string) {
 
 // TestKuboUnpacked takes the documents' live layer the whole way: from a Dockerfile
 // through a registry into a folder, by each of the commands that the documents know,
-// and into /usr by systemd 257's tool and out again.
+// and into /usr and out again: by systemd 257's tool, and by our own engine.
 func TestKuboUnpacked(t *testing.T) {
 	t.Parallel()
 	need.Root(t)
@@ -86,6 +86,13 @@ install:
 	script := `
 		printf 'ID=kairos\nVERSION_ID=v1.0.0\n' >/etc/os-release
 		for name in inlay luet kairos-agent; do ln -s /w/inlay /usr/bin/$name; done
+		ours() { # NAME: the same by the engine that needs no systemd
+			inlay sysext merge --engine native >/dev/null 2>&1
+			setpriv --reuid=65534 --clear-groups inlay sysext unmerge --dry-run
+			echo "$1 by itself: $(ipfs 2>/dev/null || echo absent)"
+			inlay sysext unmerge --engine native >/dev/null
+			ipfs 2>/dev/null || true
+		}
 		try() { # IMAGE COMMAND...
 			name=$1; shift
 			"$@" >/tmp/out 2>&1 || cat /tmp/out
@@ -94,6 +101,7 @@ install:
 			echo "$name merges=$merges: $(ipfs 2>/dev/null || echo absent)"
 			systemd-sysext unmerge --no-reload >/dev/null 2>&1
 			ipfs 2>/dev/null || true
+			ours "$name"
 		}
 		try luet-any luet util unpack --insecure-registry "$0/kubo:any" /var/lib/extensions/kubo
 		try luet-version luet util unpack --insecure-registry "$0/kubo:version" /var/lib/extensions/kubo
@@ -106,15 +114,34 @@ install:
 		inlay bundle apply --insecure-registry --config /w/node.yaml 2>/dev/null | grep -c already
 		rm -r /var/lib/extensions
 		try install-bundle kairos-agent install-bundle --insecure-registry --root-path /var/lib/extensions/kubo "container://$0/kubo:any"
-		find /var/lib/extensions /var/lib/inlay -name '*inlay*' 2>/dev/null || true`
+		find /var/lib/extensions /var/lib/inlay -name '*inlay*' 2>/dev/null || true
+		rm -r /var/lib/extensions
+		# Where the documents first had it, which systemd no longer looks at: on a disk
+		# of its own, as there.
+		mount -t tmpfs tmpfs /usr/local
+		sed 's,/var/lib/extensions,/usr/local/lib/extensions,' /w/node.yaml >/tmp/node.yaml
+		try old-folder inlay bundle apply --insecure-registry --config /tmp/node.yaml --install
+		awk '$4 == "/" && $(NF-2) == "overlay" && $(NF-1) == "sysext"' /proc/self/mountinfo`
 	got := debian.System(t).Run(t, map[string]string{folder: "/w"}, "sh", "-uc", script, host)
 	const want = `luet-any merges=yes: kubo
+/usr: would be unmerged
+luet-any by itself: kubo
 luet-version merges=yes: kubo
+/usr: would be unmerged
+luet-version by itself: kubo
 luet-other merges=no: absent
+luet-other by itself: absent
 bundle merges=yes: kubo
+/usr: would be unmerged
+bundle by itself: kubo
 payload
 1
 install-bundle merges=yes: kubo
+/usr: would be unmerged
+install-bundle by itself: kubo
+old-folder merges=yes: absent
+/usr: would be unmerged
+old-folder by itself: kubo
 `
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
