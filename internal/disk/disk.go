@@ -3,7 +3,7 @@
 // and the labels that file systems carry.
 //
 // Partitions go by the number that the kernel gives them, which is that of the
-// table. It reads only; mounting is package mount's. Left out on purpose: disks
+// table. Left out on purpose: disks
 // without a GUID partition table but for file systems that take a whole disk,
 // device-mapper's names, and unlocking what is encrypted.
 package disk
@@ -43,8 +43,9 @@ type Device struct {
 	Number int
 	// Size in bytes.
 	Size int64
-	// Type and ID are those of the partition table; zero where there is none.
+	// Type, ID and Label are those of the partition table; zero where there is none.
 	Type, ID guid.GUID
+	Label    string
 }
 
 // Node is the path of the device's node.
@@ -54,6 +55,18 @@ func (d Device) Node() string { return path.Join("/dev", d.Name) }
 // system's /sys and /dev, in the order of their names. What cannot be read of one
 // disk is a problem, and hides no other.
 func Devices(root *os.Root) (all []Device, problems []error, err error) {
+	all, problems, err = All(root)
+	parted := map[string]bool{}
+	for _, d := range all {
+		parted[d.Disk] = parted[d.Disk] || d.Number > 0
+	}
+	// A disk with partitions is none itself.
+	return slices.DeleteFunc(all, func(d Device) bool { return d.Number == 0 && parted[d.Disk] }), problems, err
+}
+
+// All is Devices with the disks that have partitions: a hybrid medium is a file
+// system, and a disk with partitions.
+func All(root *os.Root) (all []Device, problems []error, err error) {
 	names, err := rooted.ReadNames(root, "sys/class/block", maxDevices)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, nil
@@ -73,8 +86,7 @@ func Devices(root *os.Root) (all []Device, problems []error, err error) {
 		}
 	}
 	for _, devices := range disks {
-		if len(devices) > 1 { // a disk with partitions is none itself
-			devices = slices.DeleteFunc(devices, func(d Device) bool { return d.Number == 0 })
+		if slices.ContainsFunc(devices, func(d Device) bool { return d.Number > 0 }) {
 			if err := identify(root, devices); err != nil {
 				problems = append(problems, err)
 			}
@@ -143,8 +155,8 @@ func identify(root *os.Root, partitions []Device) error {
 	}
 	for i := range partitions {
 		for _, p := range table.Partitions {
-			if p.Number == partitions[i].Number {
-				partitions[i].Type, partitions[i].ID = p.Type, p.GUID
+			if p.Number == partitions[i].Number { // of the disk itself it is 0, and no partition's
+				partitions[i].Type, partitions[i].ID, partitions[i].Label = p.Type, p.GUID, p.Label
 			}
 		}
 	}
@@ -171,8 +183,12 @@ func (d Device) FileSystem(root *os.Root) (kind, label string, err error) {
 	}
 	defer f.Close()
 	kind, _ = content.Probe(f, d.Size)
-	if kind == "" && luks(f) {
+	switch {
+	case kind != "":
+	case luks(f):
 		kind = "crypto_LUKS"
+	case iso9660(f):
+		kind = "iso9660"
 	}
 	return kind, Label(f, kind), nil
 }

@@ -16,6 +16,17 @@ func luks(r io.ReaderAt) bool {
 	return err == nil && string(b) == luksMagic
 }
 
+// isoMagic is how the first volume descriptor of ISO 9660 begins, at isoDescriptor.
+const (
+	isoMagic      = "\x01CD001\x01"
+	isoDescriptor = 16 * 2048
+)
+
+func iso9660(r io.ReaderAt) bool {
+	b := make([]byte, len(isoMagic))
+	return readAt(r, b, isoDescriptor) && string(b) == isoMagic
+}
+
 // Label returns the label that a file system of a kind carries in its superblock, ""
 // if it has none, or one that is no text. Of vfat it is the one of the boot sector,
 // which mkfs.vfat writes, not that of the root folder.
@@ -34,6 +45,8 @@ func Label(r io.ReaderAt, kind string) string {
 		if is := make([]byte, 5); readAt(r, is, 82) && string(is) == "FAT32" {
 			off = 71
 		}
+	case "iso9660":
+		off, size = isoDescriptor+40, 32
 	case "crypto_LUKS":
 		off, size = 24, 48 // of version 2; in version 1 the name of the cipher
 		if v := make([]byte, 2); !readAt(r, v, 6) || v[1] != 2 {
