@@ -87,6 +87,12 @@ func (d Device) numbers(root *os.Root) (mount.Device, error) {
 	return mount.Device{Major: uint32(a), Minor: uint32(b)}, nil
 }
 
+// Is says whether a mount of the running system below root is of the device.
+func (d Device) Is(root *os.Root, m mount.Info) bool {
+	is, err := d.numbers(root)
+	return err == nil && m.Device == is || m.Source == d.Node()
+}
+
 // MountedAt returns where the whole file system of the device is mounted, as the
 // running system below root sees it, without a leading slash, and whether it can
 // be written to there; of several places one where it can. "" is nowhere.

@@ -108,6 +108,15 @@ func (m *Mounted) Writable() error {
 	return nil
 }
 
+// Detach lets go of all but the root folder, which is the caller's from then on:
+// for what MountAt has mounted, which stays.
+func (m *Mounted) Detach() *os.Root {
+	root := m.Root
+	m.Root = nil
+	_ = m.Close() // the mount is attached
+	return root
+}
+
 // Sync writes all of the file system through to the disk.
 func (m *Mounted) Sync() error {
 	f, err := m.Root.Open(".")

@@ -23,6 +23,7 @@
 package store
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -71,8 +72,13 @@ const (
 	trialsFile    = ownFolder + "/boot.json"
 )
 
-// Options are for Open. The zero value is right for everybody but tests.
+// Options are for Open. The zero value is right for a store in its own system.
 type Options struct {
+	// At is where the store lies below the root, if not where its kind has it: on a
+	// partition that its system mounts elsewhere. Links in it still lead to where its
+	// system has it.
+	At string
+
 	disk disk
 }
 
@@ -98,9 +104,10 @@ func Open(root *os.Root, k extension.Kind, o Options) (*Store, error) {
 	if s.disk.before == nil {
 		s.disk.before = killer()
 	}
-	at, err := resolve(root, k.Store)
+	place := cmp.Or(o.At, k.Store)
+	at, err := resolve(root, place)
 	if err != nil {
-		return nil, fmt.Errorf("looking for the store %q: %w", k.Store, err)
+		return nil, fmt.Errorf("looking for the store %q: %w", place, err)
 	}
 	s.at = at
 	if _, err := s.open(); err != nil {

@@ -1,0 +1,233 @@
+package boot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"inlay/internal/disk"
+	"inlay/internal/extension"
+	"inlay/internal/guid"
+	"inlay/internal/mount"
+	"inlay/internal/rooted"
+	"inlay/internal/store"
+)
+
+const (
+	// persistentLabel is that of the file system which holds a node's state.
+	persistentLabel = "COS_PERSISTENT"
+	// persistentPartition is what Kairos calls its partition, which if encrypted
+	// shows no label.
+	persistentPartition = "persistent"
+	// persistentAt is where it is mounted if nobody has it mounted.
+	persistentAt = "run/inlay/persistent"
+	// bindFolder is where Kairos keeps, on it, what a node has in var/lib/kairos.
+	bindFolder = ".state/var-lib-kairos.bind"
+)
+
+// findPersistent finds the stores for a boot whose system has not mounted the
+// node's state: recovery, and a reset. Links lead onto that partition then. Where it
+// cannot be reached, there is what the recovery system brings itself.
+func (p *pass) findPersistent(context.Context) (string, error) {
+	d, err := p.persistent()
+	if err == nil && p.holdsStore(d.Device) {
+		return "", p.addStores(p.Target, "")
+	}
+	var root *os.Root
+	var at string
+	if err == nil {
+		root, at, err = p.openPersistent(d)
+	}
+	if err != nil {
+		return "", errors.Join(fmt.Errorf("the node's store is unreachable: %w", err), p.addStores(p.Target, ""))
+	}
+	var found []string
+	for _, k := range p.Kinds {
+		where := storeOn(root, k)
+		if where == "" {
+			err = errors.Join(err, p.addStore(k, p.Target, "", ""))
+			continue
+		}
+		p.sayOwn(k)
+		err = errors.Join(err, p.addStore(k, root, where, at))
+		found = append(found, path.Join("/", at, where))
+	}
+	if len(found) == 0 {
+		return fmt.Sprintf("%s has no store", d.Node()), err
+	}
+	return fmt.Sprintf("the store on %s: %s", d.Node(), strings.Join(found, ", ")), err
+}
+
+// addStore adds one store that lies at a place below root, "" for where its kind has
+// it; the running system sees root at a path of its own.
+func (p *pass) addStore(k extension.Kind, root *os.Root, where, at string) error {
+	s, err := store.Open(root, k, store.Options{At: where})
+	if err != nil {
+		return err
+	}
+	p.places = append(p.places, place{kind: k, store: s, at: at, folder: root})
+	return nil
+}
+
+// storeOn returns where on the partition the store of a kind lies, "" for nowhere.
+func storeOn(root *os.Root, k extension.Kind) string {
+	for _, at := range []string{path.Join(bindFolder, path.Base(k.Store)), k.Store} {
+		real, err := rooted.Resolve(root, at)
+		if err != nil {
+			continue
+		}
+		if info, err := root.Lstat(real); err == nil && info.IsDir() {
+			return at
+		}
+	}
+	return ""
+}
+
+// sayOwn says that extensions which the recovery system brings itself don't count:
+// the store of the node does.
+func (p *pass) sayOwn(k extension.Kind) {
+	own, err := store.Open(p.Target, k, store.Options{})
+	if err != nil {
+		return
+	}
+	defer func() { _ = own.Close() }() // it was only read
+	images, err := own.Images()
+	if err == nil && slices.ContainsFunc(images, func(i store.Image) bool { return len(i.Profiles) > 0 }) {
+		p.problem("what is enabled in /%s of the system itself is passed over: the node's store is on %s", own.Path(), persistentLabel)
+	}
+}
+
+// persistent returns the device with the node's state.
+func (p *pass) persistent() (disk.Labelled, error) {
+	devices, problems, err := disk.Devices(p.System)
+	if err != nil {
+		return disk.Labelled{}, err
+	}
+	all, more := disk.Look(p.System, devices)
+	var found, locked []disk.Labelled
+	for _, d := range all {
+		switch {
+		case d.Kind == "crypto_LUKS":
+			locked = append(locked, d)
+		case d.Superblock == persistentLabel:
+			found = append(found, d)
+		}
+	}
+	if len(found) > 1 {
+		found = p.sameDisk(found)
+	}
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case len(found) > 1:
+		return disk.Labelled{}, fmt.Errorf("%s are all labelled %s: detach all but one, or mount the one that is meant at /%s, and run inlay boot again",
+			nodes(found), persistentLabel, persistentAt)
+	case len(locked) > 0:
+		return disk.Labelled{}, fmt.Errorf("%s is encrypted, and locked: unlock it (cryptsetup open), and run inlay boot again",
+			nodes(likely(locked)))
+	}
+	return disk.Labelled{}, errors.Join(append([]error{
+		fmt.Errorf("no partition is labelled %s: its disk may be missing, or the driver for it", persistentLabel),
+	}, append(problems, more...)...)...)
+}
+
+// sameDisk returns those on the disk that was booted from, or all if that says
+// nothing.
+func (p *pass) sameDisk(all []disk.Labelled) []disk.Labelled {
+	id, err := loaderPartition(p.System)
+	if err != nil || id == (guid.GUID{}) {
+		return all
+	}
+	booted, err := disk.ByID(p.System, id)
+	if err != nil {
+		return all
+	}
+	same := slices.DeleteFunc(slices.Clone(all), func(d disk.Labelled) bool { return d.Disk != booted.Disk })
+	if len(same) == 0 {
+		return all
+	}
+	return same
+}
+
+// likely returns the encrypted devices that say they hold the node's state, or all.
+func likely(locked []disk.Labelled) []disk.Labelled {
+	named := slices.DeleteFunc(slices.Clone(locked), func(d disk.Labelled) bool {
+		return d.Superblock != persistentLabel && d.Label != persistentPartition
+	})
+	if len(named) == 0 {
+		return locked
+	}
+	return named
+}
+
+func nodes(all []disk.Labelled) string {
+	var names []string
+	for _, d := range all {
+		names = append(names, d.Node())
+	}
+	return strings.Join(names, ", ")
+}
+
+// holdsStore says whether the target's store lies on a device already: a recovery
+// system may have mounted it after all.
+func (p *pass) holdsStore(d disk.Device) bool {
+	mounts, err := disk.Mounts(p.System)
+	if err != nil {
+		return false
+	}
+	for _, k := range p.Kinds {
+		at, err := rooted.Resolve(p.Target, k.Store)
+		if err != nil {
+			continue
+		}
+		over, found := mount.Covering(mounts, filepath.Join(p.Target.Name(), at))
+		if found && d.Is(p.System, over) {
+			return true
+		}
+	}
+	return false
+}
+
+// openPersistent opens the partition, where the running system will see it too, and
+// mounts it if need be.
+func (p *pass) openPersistent(d disk.Labelled) (root *os.Root, at string, err error) {
+	mounted, _, err := d.MountedAt(p.System)
+	if err != nil {
+		return nil, "", err
+	}
+	if at, stays := p.final(mounted); mounted != "" && stays {
+		root, err := p.System.OpenRoot(mounted)
+		return root, at, err
+	}
+	if p.DryRun {
+		m, err := disk.Mount(p.System, d.Device, d.Kind)
+		if err != nil {
+			return nil, "", err
+		}
+		return m.Detach(), persistentAt, nil
+	}
+	m, err := disk.MountAt(p.System, d.Device, d.Kind, persistentAt)
+	if err != nil {
+		return nil, "", err
+	}
+	return m.Detach(), persistentAt, nil
+}
+
+// final returns where the running system sees what is mounted at a place of this
+// one, and whether it does: with the initial RAM disk all goes but /run and what the
+// target has mounted.
+func (p *pass) final(at string) (string, bool) {
+	if p.InPlace || extension.Within(at, []string{"run"}) {
+		return at, true
+	}
+	target := strings.TrimLeft(filepath.ToSlash(filepath.Clean(p.Target.Name())), "/")
+	system := strings.TrimLeft(filepath.ToSlash(filepath.Clean(p.System.Name())), "/")
+	target = strings.TrimLeft(strings.TrimPrefix(target, system), "/")
+	rest, below := strings.CutPrefix(at, target+"/")
+	return rest, target != "" && below
+}
