@@ -1,5 +1,6 @@
 // Package config reads what the operator of a machine has laid down: whom it
-// trusts, what an extension must be protected by, and how extensions are merged.
+// trusts, what an extension must be protected by, how extensions are merged, and
+// what a boot does about them.
 // docs/configuration.md is the schema.
 //
 // It comes from YAML files of our own and from the `install:` block of
@@ -24,6 +25,7 @@ type Config struct {
 	// Policy is nil if no file says anything about it.
 	Policy   *trust.Policy
 	Layering Layering
+	Boot     Boot
 	// Sources are the files that took part, the weakest first.
 	Sources []string
 }
@@ -38,6 +40,8 @@ type Trust struct {
 	// Firmware, VendorCAs and Chains are nil if no file says anything about them;
 	// that means false.
 	Firmware, VendorCAs, Chains *bool
+	// ValidDates refuses signers whose certificate is out of date; nil means false.
+	ValidDates *bool
 	// Fingerprints are pins, in hexadecimal digits, colons allowed.
 	Fingerprints []string
 	// DenyLists are absolute paths of signed deny lists; the signature of each
@@ -62,8 +66,10 @@ func (c *Config) merge(later *Config) {
 	override(&t.Firmware, l.Firmware)
 	override(&t.VendorCAs, l.VendorCAs)
 	override(&t.Chains, l.Chains)
+	override(&t.ValidDates, l.ValidDates)
 	override(&c.Policy, later.Policy)
 	c.Layering.merge(&later.Layering)
+	c.Boot.merge(&later.Boot)
 	c.Sources = append(c.Sources, later.Sources...)
 }
 

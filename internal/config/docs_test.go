@@ -56,7 +56,7 @@ func TestDocumentedExamples(t *testing.T) {
 			continue
 		}
 		// The first one shows all there is.
-		for _, part := range []any{*c, c.Trust, c.Layering} {
+		for _, part := range []any{*c, c.Trust, c.Layering, c.Boot} {
 			v := reflect.ValueOf(part)
 			for j := range v.NumField() {
 				if v.Field(j).IsZero() {
@@ -84,8 +84,8 @@ func TestDocumentedKeys(t *testing.T) {
 		}
 	}
 	for _, key := range config.Keys() {
-		if key == "trust" {
-			continue // its own keys are there
+		if key == "trust" || key == "boot" {
+			continue // their own keys are there
 		}
 		if !documented[key] {
 			t.Errorf("the page doesn't document %q", key)

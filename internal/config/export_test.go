@@ -14,6 +14,9 @@ func Keys() []string {
 	for key := range c.Trust.fields(nil) {
 		keys = append(keys, "trust."+key)
 	}
+	for key := range c.Boot.fields(nil) {
+		keys = append(keys, "boot."+key)
+	}
 	slices.Sort(keys)
 	return keys
 }

@@ -24,6 +24,7 @@ type fields map[string]func(ast.Node) error
 func (c *Config) fields(d *document) fields {
 	known := c.shared(d)
 	c.Layering.add(d, known)
+	known["boot"] = func(n ast.Node) error { return d.mapping(n, "boot", c.Boot.fields(d)) }
 	return known
 }
 
@@ -42,6 +43,7 @@ func (t *Trust) fields(d *document) fields {
 		"firmware":     d.truth(&t.Firmware),
 		"vendor_cas":   d.truth(&t.VendorCAs),
 		"chains":       d.truth(&t.Chains),
+		"valid_dates":  d.truth(&t.ValidDates),
 		"fingerprints": d.each(d.fingerprint(&t.Fingerprints)),
 		"deny_lists":   d.each(d.path(&t.DenyLists)),
 	}

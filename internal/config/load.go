@@ -13,12 +13,16 @@ import (
 	"inlay/internal/rooted"
 )
 
+// ImageFile is the configuration that a system's image brings along, the weakest: on
+// a trusted boot the only one that can add trust, if it came with the signed image.
+const ImageFile = "usr/lib/inlay/config.yaml"
+
 // maxDropIns bounds how many files of one folder are read.
 const maxDropIns = 1000
 
 // Options says which files count.
 type Options struct {
-	// Default reads the usual places: cloud-configs in /oem, then
+	// Default reads the usual places: ImageFile, then cloud-configs in /oem, then
 	// /etc/inlay/config.yaml, then /etc/inlay/config.d.
 	Default bool
 	// Files are read after those, in this order, and must exist. Below the root,
@@ -65,14 +69,24 @@ type loader struct {
 }
 
 func (l *loader) byDefault() error {
+	if err := l.optional(ImageFile); err != nil {
+		return err
+	}
 	if err := l.folder("oem", shared); err != nil {
 		return err
 	}
-	const main = "etc/inlay/config.yaml"
-	if err := l.file(main, named); err != nil && !l.missing(main, err) {
+	if err := l.optional("etc/inlay/config.yaml"); err != nil {
 		return err
 	}
 	return l.folder("etc/inlay/config.d", listed)
+}
+
+// optional reads a file that need not be there.
+func (l *loader) optional(name string) error {
+	if err := l.file(name, named); err != nil && !l.missing(name, err) {
+		return err
+	}
+	return nil
 }
 
 // missing says whether err says that there is no file of this name. A link to

@@ -64,17 +64,17 @@ func TestLoadOrder(t *testing.T) {
 		"etc/inlay/config.d/README":      "rubbish",
 		"srv/one.conf":                   "policy: verity\ntrust:\n  folders: [/one]\n",
 		"srv/two.yaml":                   "#cloud-config\ninstall:\n  trust:\n    folders: [/two]\n",
-		"usr/lib/inlay/config.yaml":      "rubbish",
+		"usr/lib/inlay/config.yaml":      "policy: any\ntrust:\n  folders: [/usr]\n",
 		"etc/inlay/config.d/deep/x.yaml": "rubbish",
 	})
 	yes, no := true, false
 	byDefault := &config.Config{
 		Trust: config.Trust{
-			Folders:  []string{"/oem90", "/oem95", "/etc", "/d10", "/d20"},
+			Folders:  []string{"/usr", "/oem90", "/oem95", "/etc", "/d10", "/d20"},
 			Firmware: &no, VendorCAs: &yes, Chains: &no,
 		},
 		Policy:  policy("signed"),
-		Sources: []string{"/oem/90.yaml", "/oem/95.yml", "/etc/inlay/config.yaml", "/etc/inlay/config.d/10.yaml", "/etc/inlay/config.d/20.yml"},
+		Sources: []string{"/usr/lib/inlay/config.yaml", "/oem/90.yaml", "/oem/95.yml", "/etc/inlay/config.yaml", "/etc/inlay/config.d/10.yaml", "/etc/inlay/config.d/20.yml"},
 	}
 	got, err := config.Load(root, config.Options{User: os.Geteuid(), Default: true})
 	if err != nil {

@@ -30,7 +30,7 @@ var (
 // why, and nobody counts; else what cannot be read is a problem, and where no
 // variables are shown (in a container, say) not even that.
 func (l *loader) revocations() {
-	if l.options.Root == nil {
+	if l.options.System == nil {
 		l.absent = errNoUEFI
 		return
 	}
@@ -76,7 +76,7 @@ func (l *loader) blindness(err error, advice string) {
 // mounted disk is, and nobody who named another place for them.
 func (l *loader) variables() error {
 	folder := l.folderOfVariables()
-	names, err := rooted.ReadNames(l.options.Root, folder, maxNames)
+	names, err := rooted.ReadNames(l.options.System, folder, maxNames)
 	if err == nil && len(names) > 0 {
 		return nil
 	}
@@ -86,7 +86,7 @@ func (l *loader) variables() error {
 	// The kernel makes the folder that efivarfs is to be mounted on.
 	why := errNotMounted
 	if l.options.EFIVars == "" {
-		if _, err := rooted.Resolve(l.options.Root, efiFolder); errors.Is(err, fs.ErrNotExist) {
+		if _, err := rooted.Resolve(l.options.System, efiFolder); errors.Is(err, fs.ErrNotExist) {
 			why = errNoUEFI
 		}
 	}
@@ -102,7 +102,7 @@ func (l *loader) folderOfVariables() string {
 
 // read reads a variable.
 func (l *loader) read(v variable) (efi.Variable, error) {
-	b, err := rooted.ReadFile(l.options.Root, path.Join(l.folderOfVariables(), efi.FileName(v.name, v.vendor)), efi.MaxSize)
+	b, err := rooted.ReadFile(l.options.System, path.Join(l.folderOfVariables(), efi.FileName(v.name, v.vendor)), efi.MaxSize)
 	if err != nil {
 		return efi.Variable{}, err
 	}

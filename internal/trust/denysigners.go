@@ -42,7 +42,7 @@ func (l *loader) denySigners() *Set {
 	}
 	from := l.options.DenyAnchors
 	d := &loader{
-		options: Options{Root: l.options.Root, EFIVars: l.options.EFIVars},
+		options: Options{Root: l.options.Root, System: l.options.System, EFIVars: l.options.EFIVars},
 		set: &Set{
 			Anchors: l.unpinned, chains: l.options.Chains || from.Chains, blind: l.set.blind,
 			revoked: slices.Clone(l.set.revoked), dbx: l.set.dbx,

@@ -65,6 +65,9 @@ type Options struct {
 	// Links are followed inside of it only, absolute ones from its top. It may
 	// be nil if no path is named.
 	Root *os.Root
+	// System has the firmware's variables, if that is another root than Root: that of
+	// an initial RAM disk, say, while Root is of the system that it starts.
+	System *os.Root
 	// Given are certificates handed over as bytes.
 	Given []Given
 	// Files are certificate files in PEM. One that is missing is a Problem.
@@ -159,6 +162,9 @@ func Load(o Options) (*Set, error) {
 	named := len(o.DenyFolders) > 0
 	for _, p := range []Places{o.Places(), o.DenyAnchors} {
 		named = named || len(p.Files) > 0 || len(p.Folders) > 0 || p.Firmware
+	}
+	if o.System == nil {
+		o.System = o.Root
 	}
 	if o.Root == nil && named {
 		return nil, errors.New("loading trust anchors: paths are named, and no root folder to find them in")

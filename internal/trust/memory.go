@@ -1,0 +1,30 @@
+package trust
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"inlay/internal/rooted"
+)
+
+// InMemory says whether what lies at a name below root, links followed, is in the
+// memory of this boot: in an initial RAM disk, or in a tmpfs. An overlay isn't,
+// whatever it is made of: some of it may come from a disk.
+func InMemory(root *os.Root, name string) bool {
+	clean, err := rooted.Resolve(root, name)
+	if err != nil {
+		return false
+	}
+	f, err := root.Open(clean)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	var stat unix.Statfs_t
+	if err := unix.Fstatfs(int(f.Fd()), &stat); err != nil {
+		return false
+	}
+	kind := int64(stat.Type)
+	return kind == unix.TMPFS_MAGIC || kind == unix.RAMFS_MAGIC
+}
