@@ -27,9 +27,14 @@ func (o *changeOptions) changeFlags(c *cobra.Command, profiles bool) {
 	f.BoolVar(&o.request.Now, "now", false, "do it in the running system too")
 	f.BoolVar(&o.request.All, "all", false, "take every extension that a NAME fits")
 	f.BoolVar(&o.request.DryRun, "dry-run", false, "only say what would be done")
-	if !profiles {
-		return
+	if profiles {
+		o.profileFlags(c)
 	}
+}
+
+// profileFlags gives c a flag for each profile.
+func (o *changeOptions) profileFlags(c *cobra.Command) {
+	f := c.Flags()
 	o.profiles = make(map[store.Profile]*bool)
 	for _, p := range store.Profiles() {
 		text := fmt.Sprintf("for the %s profile", p)

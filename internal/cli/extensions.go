@@ -40,7 +40,7 @@ func newExtensions(env *Env, k extension.Kind) *cobra.Command {
 	}
 	group(c)
 	c.AddCommand(
-		newDownload(env, k), newEnable(env, k), newDisable(env, k), newRemove(env, k),
+		newDownload(env, k), newEnable(env, k), newDisable(env, k), newRemove(env, k), newImport(env, k),
 		newList(env, k), newStatus(env, k), newExplain(env, k), newInfo(env, k),
 		newMerge(env, k), newRefresh(env, k), newUnmerge(env, k),
 	)

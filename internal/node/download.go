@@ -149,9 +149,21 @@ func (n *Node) warn(d *Downloaded, plain bool) {
 	}
 }
 
-// keep puts the image into the store, unless that would put a weaker one in the
-// place of a stronger.
+// keep puts the image into the store, as a change of its own.
 func (n *Node) keep(ctx context.Context, d *Downloaded, staged *store.Staged, allowed bool) error {
+	c, err := n.store.Begin()
+	if err != nil {
+		return err
+	}
+	if err := n.put(ctx, c, d, staged, allowed); err != nil {
+		return errors.Join(err, c.Undo())
+	}
+	return c.Keep()
+}
+
+// put puts the image into the store, unless that would put a weaker one in the
+// place of a stronger.
+func (n *Node) put(ctx context.Context, c *store.Change, d *Downloaded, staged *store.Staged, allowed bool) error {
 	images, err := n.store.Images()
 	if err != nil {
 		return err
@@ -175,10 +187,6 @@ func (n *Node) keep(ctx context.Context, d *Downloaded, staged *store.Staged, al
 			return err
 		}
 	}
-	c, err := n.store.Begin()
-	if err != nil {
-		return err
-	}
 	record := store.Record{Digest: d.Digest, Source: d.Source, Fetched: n.Now().UTC(), Verdict: summarize(d.Verdict)}
 	if err := c.Put(staged, d.FileName, record); err != nil {
 		return err
@@ -189,7 +197,7 @@ func (n *Node) keep(ctx context.Context, d *Downloaded, staged *store.Staged, al
 		}
 	}
 	d.Path = "/" + n.store.Path() + "/" + d.FileName
-	return c.Keep()
+	return nil
 }
 
 // takeOver gives the image fileName the links of an old one, which goes.
