@@ -138,7 +138,7 @@ func (p *Plan) options(top bool) verify.Options {
 	if top {
 		depth = verify.Top
 	}
-	return verify.Options{Anchors: r.Anchors, Policy: r.Policy, Depth: depth, Now: r.Now, RequireValidDates: r.RequireValidDates}
+	return verify.Options{Anchors: r.Anchors, Policy: r.Policy, Depth: depth, Now: r.Now, RequireValidDates: r.RequireValidDates, NoOwnTrust: r.NoOwnTrust}
 }
 
 // verdict makes an outcome of a verdict.

@@ -45,6 +45,8 @@ type Request struct {
 	PolicyGiven       bool
 	Anchors           *trust.Set
 	RequireValidDates bool
+	// NoOwnTrust refuses extensions that bring keys to trust, or settings of the merge.
+	NoOwnTrust bool
 	// SetAside says that systemd ignores the signatures of images: see
 	// RefreshOptions. The engine sets it where the policy lets in what systemd would
 	// fail of as a whole.

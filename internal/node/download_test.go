@@ -31,7 +31,9 @@ func TestRule(t *testing.T) {
 		"trusted boot":               {[]option{booted(bootstate.Report{TrustedBoot: true})}, "signed", "trusted boot"},
 		"a UKI without Secure Boot":  {[]option{booted(bootstate.Report{UKI: true})}, "any", "no key"},
 		"nothing is known of boot":   {[]option{func(o *node.Options) { o.State = nil }}, "any", "no key"},
-		"configured over all others": {[]option{booted(bootstate.Report{TrustedBoot: true}), trusting(t, certificate), configured(t, "verity")}, "verity", "configuration"},
+		"configured over others":     {[]option{trusting(t, certificate), configured(t, "verity")}, "verity", "configuration"},
+		"weaker on a trusted boot":   {[]option{booted(bootstate.Report{TrustedBoot: true}), configured(t, "verity")}, "signed", "trusted boot"},
+		"stricter on a trusted boot": {[]option{booted(bootstate.Report{TrustedBoot: true}), configured(t, "root=signed:usr=absent")}, "root=signed:usr=absent", "configuration"},
 		"configured to be strict":    {[]option{configured(t, "signed")}, "signed", "configuration"},
 	} {
 		t.Run(name, func(t *testing.T) {

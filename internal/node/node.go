@@ -58,6 +58,8 @@ type Options struct {
 	Configured *trust.Policy
 	// RequireValidDates refuses signers whose certificate is out of date.
 	RequireValidDates bool
+	// NoOwnTrust refuses extensions that bring keys to trust, or settings of the merge.
+	NoOwnTrust bool
 	// State is what was booted.
 	State *bootstate.Report
 	// Architecture is the host's, in systemd's word.
@@ -108,10 +110,12 @@ func (n *Node) Rule() Rule { return n.rule }
 // broken counts as laid down.
 func RuleOf(o Options) Rule {
 	var signed trust.Policy
+	trusted := o.State != nil && o.State.TrustedBoot
 	switch {
-	case o.Configured != nil:
+	// What the disk says of a trusted boot can only ask for more.
+	case o.Configured != nil && (!trusted || o.Configured.NeedsSignature()):
 		return Rule{*o.Configured, "the configuration says so"}
-	case o.State != nil && o.State.TrustedBoot:
+	case trusted:
 		return Rule{signed, "this is a trusted boot"}
 	case o.Anchors != nil && o.Anchors.Named:
 		return Rule{signed, "keys to trust have been laid down here"}
@@ -127,7 +131,7 @@ func RuleOf(o Options) Rule {
 func (n *Node) judge(ctx context.Context, s *verify.Subject, depth verify.Depth, progress func(done, total int64)) (*verify.Verdict, error) {
 	o := verify.Options{
 		Anchors: n.Anchors, Policy: n.rule.Policy, Depth: depth, Progress: progress,
-		Now: n.Now(), RequireValidDates: n.RequireValidDates,
+		Now: n.Now(), RequireValidDates: n.RequireValidDates, NoOwnTrust: n.NoOwnTrust,
 	}
 	host, err := n.host()
 	if err == nil {

@@ -29,6 +29,8 @@ func advice(name Name, result Result, err error) string {
 		return "build an image that the policy lets in, or ask for another --policy"
 	case CheckRelease, CheckArchitecture:
 		return "build the image again: its file system or its release file is of no use"
+	case CheckOwnTrust:
+		return "build it without that"
 	case CheckHost:
 		return "get an image for this host"
 	default:

@@ -44,6 +44,7 @@ const (
 	CheckTree         Name = "tree"         // the data is what was hashed
 	CheckRelease      Name = "release"      // name and release file fit each other
 	CheckArchitecture Name = "architecture" // release file and partition types fit each other
+	CheckOwnTrust     Name = "own-trust"    // it decides nothing about trust or merging; only if asked
 	CheckHost         Name = "host"         // this host takes it; only if asked
 )
 

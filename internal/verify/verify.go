@@ -40,6 +40,9 @@ type Options struct {
 	Brief bool
 	// Host asks whether this host takes the extension; nil doesn't.
 	Host *extension.Host
+	// NoOwnTrust refuses an extension that brings keys to trust, or settings of the
+	// merge.
+	NoOwnTrust bool
 	// Workers that hash; 0 means one for each processor.
 	Workers int
 	// Progress is told how many bytes of data have been checked, of how many;
@@ -153,6 +156,9 @@ func (c *course) steps() []step {
 		{CheckTree, c.checkTree},
 		{CheckRelease, c.checkRelease},
 		{CheckArchitecture, c.checkArchitecture},
+	}
+	if c.options.NoOwnTrust {
+		steps = append(steps, step{CheckOwnTrust, c.checkOwnTrust})
 	}
 	if c.options.Host != nil {
 		steps = append(steps, step{CheckHost, c.checkHost})
