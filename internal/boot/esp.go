@@ -233,11 +233,11 @@ func (t *taker) find(esp *os.Root) (all []left, err error) {
 
 // listFolded lists a folder, whatever the case that it and those above it are
 // written in, and returns its real name; one that is not there is empty.
-func listFolded(root *os.Root, name string) (real string, names []string, err error) {
-	real = "."
+func listFolded(root *os.Root, name string) (clean string, names []string, err error) {
+	clean = "."
 	for part := range strings.SplitSeq(name, "/") {
-		if names, err = rooted.ReadNames(root, real, maxNames); err != nil {
-			return "", nil, fmt.Errorf("reading folder %q: %w", real, err)
+		if names, err = rooted.ReadNames(root, clean, maxNames); err != nil {
+			return "", nil, fmt.Errorf("reading folder %q: %w", clean, err)
 		}
 		i := slices.Index(names, part)
 		if i < 0 {
@@ -246,13 +246,13 @@ func listFolded(root *os.Root, name string) (real string, names []string, err er
 		if i < 0 {
 			return "", nil, nil
 		}
-		real = path.Join(real, names[i])
-		if info, err := root.Lstat(real); err != nil || !info.IsDir() {
+		clean = path.Join(clean, names[i])
+		if info, err := root.Lstat(clean); err != nil || !info.IsDir() {
 			return "", nil, err
 		}
 	}
-	if names, err = rooted.ReadNames(root, real, maxNames); err != nil {
-		return "", nil, fmt.Errorf("reading folder %q: %w", real, err)
+	if names, err = rooted.ReadNames(root, clean, maxNames); err != nil {
+		return "", nil, fmt.Errorf("reading folder %q: %w", clean, err)
 	}
-	return real, names, nil
+	return clean, names, nil
 }

@@ -44,11 +44,11 @@ func mediumLabels() []string { return []string{"UKI_ISO_INSTALL", "COS_LIVE"} }
 func (p *pass) findMedium(context.Context) (string, error) {
 	for _, at := range mediumFolders() {
 		final, stays := p.final(at)
-		real, err := rooted.Resolve(p.System, path.Join(at, mediumExtensions))
+		clean, err := rooted.Resolve(p.System, path.Join(at, mediumExtensions))
 		if err != nil || !stays {
 			continue
 		}
-		folder, err := p.System.OpenRoot(real)
+		folder, err := p.System.OpenRoot(clean)
 		if err != nil {
 			continue
 		}

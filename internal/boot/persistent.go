@@ -77,11 +77,11 @@ func (p *pass) addStore(k extension.Kind, root *os.Root, where, at string) error
 // storeOn returns where on the partition the store of a kind lies, "" for nowhere.
 func storeOn(root *os.Root, k extension.Kind) string {
 	for _, at := range []string{path.Join(bindFolder, path.Base(k.Store)), k.Store} {
-		real, err := rooted.Resolve(root, at)
+		clean, err := rooted.Resolve(root, at)
 		if err != nil {
 			continue
 		}
-		if info, err := root.Lstat(real); err == nil && info.IsDir() {
+		if info, err := root.Lstat(clean); err == nil && info.IsDir() {
 			return at
 		}
 	}

@@ -203,7 +203,7 @@ func lasting(target, system *os.Root, at string) error {
 		return fmt.Errorf("looking at the file system of %q: %w", "/"+at, err)
 	}
 	memory := inMemory(v)
-	if int64(v.Type) == unix.OVERLAYFS_SUPER_MAGIC {
+	if v.Type == unix.OVERLAYFS_SUPER_MAGIC {
 		memory = upperInMemory(system, filepath.Join(target.Name(), at))
 	}
 	switch {
@@ -227,7 +227,7 @@ func nearest(root *os.Root, at string) (folder *os.File, found string, err error
 }
 
 func inMemory(v unix.Statfs_t) bool {
-	return int64(v.Type) == unix.TMPFS_MAGIC || int64(v.Type) == unix.RAMFS_MAGIC
+	return v.Type == unix.TMPFS_MAGIC || v.Type == unix.RAMFS_MAGIC
 }
 
 // upperInMemory says whether the upper folder of an overlay is lost with the power,

@@ -44,7 +44,7 @@ func newImport(env *Env, k extension.Kind) *cobra.Command {
 		},
 	}
 	f := c.Flags()
-	o.nodeOptions.flags(c, true)
+	o.flags(c, true)
 	o.profileFlags(c)
 	f.BoolVar(&o.request.DryRun, "dry-run", false, "only verify, and say what would be done")
 	f.BoolVar(&o.allowUntrusted, "allow-untrusted", false, "let them take the place of images that another key signed, or that are signed where they are not")

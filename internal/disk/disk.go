@@ -114,11 +114,11 @@ func device(root *os.Root, name string) (Device, error) {
 		return d, fmt.Errorf("looking at %q: %w", name, err)
 	}
 	// A partition lies in the folder of its disk.
-	real, err := rooted.Resolve(root, at)
+	at, err = rooted.Resolve(root, at)
 	if err != nil {
 		return d, fmt.Errorf("looking at %q: %w", name, err)
 	}
-	d.Number, d.Disk = int(n), path.Base(path.Dir(real))
+	d.Number, d.Disk = int(n), path.Base(path.Dir(at))
 	return d, nil
 }
 

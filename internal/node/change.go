@@ -122,7 +122,7 @@ func (n *Node) Remove(ctx context.Context, r ChangeRequest) (*Changed, error) {
 func (n *Node) tryAnew(images []store.Image) error {
 	state, err := n.store.Trials()
 	if err != nil {
-		return nil
+		return nil //nolint:nilerr // as the comment above says
 	}
 	tried := false
 	for _, im := range images {
