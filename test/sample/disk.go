@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"inlay/internal/efi"
 	"inlay/internal/gpt"
 	"inlay/internal/guid"
+	"inlay/test/need"
 )
 
 // Types of partitions.
@@ -141,4 +143,37 @@ func link(t testing.TB, dir, name, to string) {
 	if err := os.Symlink(to, at); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Ext4 makes an ext4 with a label and what lies in a folder ("" is nothing), and
+// returns the path of its image.
+func Ext4(t testing.TB, label, folder string) string {
+	t.Helper()
+	image := filepath.Join(t.TempDir(), "ext4")
+	args := []string{"-q", "-F", "-L", label, "-O", "^has_journal"}
+	if folder != "" {
+		args = append(args, "-d", folder)
+	}
+	out, err := exec.CommandContext(t.Context(), need.Tool(t, "mkfs.ext4", "e2fsprogs"), append(args, image, "16M")...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return image
+}
+
+// Loop attaches an image to a loop device for as long as the test runs.
+func Loop(t testing.TB, image string) (node string) {
+	t.Helper()
+	losetup := need.Tool(t, "losetup", "mount")
+	out, err := exec.CommandContext(t.Context(), losetup, "--find", "--show", image).Output()
+	if err != nil {
+		t.Fatalf("attaching %s: %v", image, err)
+	}
+	node = strings.TrimSpace(string(out))
+	t.Cleanup(func() {
+		if out, err := exec.Command(losetup, "--detach", node).CombinedOutput(); err != nil { //nolint:noctx // the test's own has ended
+			t.Errorf("detaching %s: %v\n%s", node, err, out)
+		}
+	})
+	return node
 }
