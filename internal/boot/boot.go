@@ -15,6 +15,7 @@ package boot
 
 import (
 	"context"
+	"errors"
 	"os"
 	"time"
 
@@ -49,9 +50,22 @@ type Options struct {
 	Trust func(context.Context, *bootstate.Report) (*Trust, error)
 	// Merger merges what was linked; nil leaves that to systemd's services.
 	Merger Merger
+	// SetAside has systemd's services pass over signatures until the next boot: one is
+	// by a key that nobody here knows, and the policy lets it in all the same. Nil, or
+	// an error, leaves such an image out, for which systemd might merge nothing.
+	SetAside func(context.Context, extension.Kind) error
+	// Cover lays an empty folder, in which nobody can write, over each of these,
+	// below Target; nil mounts them. It returns what went wrong with which.
+	Cover func(folders []string) map[string]error
+	// InMemory says that a folder is in the memory of this boot; nil asks the kernel.
+	InMemory func(root *os.Root, name string) bool
 	// PerImage and Total bound the time for one image and for the pass; 0 is the
 	// default.
 	PerImage, Total time.Duration
+	// Strict leaves out an image of which not every block could be read in its time.
+	// Else one is linked whose root hash is signed: the kernel checks each block that
+	// is read.
+	Strict bool
 	// Architecture is systemd's word for this machine's.
 	Architecture string
 	// Tries is how many boots an extension gets to be part of one that is marked
@@ -74,6 +88,9 @@ type Trust struct {
 	RequireValidDates bool
 	// OwnTrust lets in extensions that bring anchors, or settings of the merge itself.
 	OwnTrust bool
+	// Image is the configuration that the signed image brings along, which later
+	// commands find in memory; nil if there is none.
+	Image []byte
 }
 
 // Merger merges what is linked in the run folders.
@@ -86,9 +103,32 @@ type Merger interface {
 // Report holds everything, and has been written below System as far as that went.
 func Run(ctx context.Context, o Options) *Report {
 	p := newPass(o)
-	ctx, cancel := context.WithTimeout(ctx, p.total())
+	ctx, cancel := context.WithTimeoutCause(ctx, p.total(), errOutOfTime)
 	defer cancel()
-	p.run(ctx)
-	p.finish()
-	return p.report
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		p.run(ctx)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		// Whoever looks at ctx comes to an end now. What hangs in the kernel doesn't:
+		// it is left behind, and what it has begun is not gone on with.
+		select {
+		case <-done:
+		case <-time.After(patience):
+			return p.abandon()
+		}
+	}
+	p.close()
+	return p.finish(p.report)
 }
+
+// patience is how long a step whose time is up may take to come to an end.
+const patience = 2 * time.Second
+
+var (
+	errOutOfTime = errors.New("the boot step has used up its time")
+	errSlow      = errors.New("the check took too long, as a disk does that fails, or one that is very busy")
+)

@@ -1,64 +1,65 @@
 package boot
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"os"
 	"path"
 	"path/filepath"
-	"strings"
 
+	"inlay/internal/rooted"
 	"inlay/internal/stage"
 )
 
-// merge hands over. Without a Merger, systemd's services come later.
-func (p *pass) merge(ctx context.Context) (string, error) {
-	var said []string
-	for _, k := range p.Kinds {
-		m := Merge{Kind: k.Name, Engine: "systemd"}
-		if p.Merger != nil && !p.DryRun {
-			engine, err := p.Merger.Merge(ctx, k)
-			m.Engine, m.Done = engine, err == nil
-			if err != nil {
-				m.Error = strings.ReplaceAll(err.Error(), "\n", "; ")
-				said = append(said, k.Name+": "+m.Error)
-			} else {
-				said = append(said, k.Name+" by "+engine)
-			}
-		}
-		p.report.Merges = append(p.report.Merges, m)
-	}
-	return strings.Join(said, ", "), nil
-}
+// maxEarlier bounds how many passes of the same boot a report remembers.
+const maxEarlier = 8
 
 // finish writes the report. That it cannot be written is said and nothing more.
-func (p *pass) finish() {
-	for _, at := range p.places {
-		if at.store != nil {
-			_ = at.store.Close() // it was only read
-		}
-	}
-	p.report.Duration = p.Now().Sub(p.begun).Milliseconds()
+func (p *pass) finish(r *Report) *Report {
+	r.Duration = p.Now().Sub(p.begun).Milliseconds()
 	if p.DryRun {
-		return
+		return r
 	}
-	text, err := json.MarshalIndent(p.report, "", "  ")
+	if old, err := ReadReport(p.System); err == nil && old != nil {
+		r.Earlier = append(old.Earlier, old.pass())
+		r.Earlier = r.Earlier[max(0, len(r.Earlier)-maxEarlier):]
+	}
+	text, err := json.MarshalIndent(r, "", "  ")
 	if err == nil {
 		err = write(p.System, ReportFile, append(text, '\n'))
 	}
 	if err == nil {
-		err = write(p.System, LogFile, p.report.Lines())
+		// Of an earlier pass the log tells, too.
+		old, readErr := rooted.ReadFile(p.System, LogFile, maxReport)
+		if readErr != nil {
+			old = nil
+		}
+		err = write(p.System, LogFile, append(old, r.Lines()...))
 	}
-	if err != nil {
-		p.say("report: " + err.Error())
+	if err != nil && p.Line != nil {
+		p.Line("report: " + err.Error())
 	}
+	return r
+}
+
+// pass is what a later report of the same boot remembers of one.
+func (r *Report) pass() Earlier {
+	e := Earlier{Time: r.Time, Duration: r.Duration, Hook: r.Hook, Off: r.Off}
+	for _, x := range r.Extensions {
+		if x.Result == Linked {
+			e.Linked = append(e.Linked, x.FileName)
+		}
+	}
+	return e
 }
 
 // Lines is the report as a log.
 func (r *Report) Lines() []byte {
 	var b []byte
 	stamp := r.Time.UTC().Format("2006-01-02T15:04:05Z")
+	if r.Off != "" {
+		b = fmt.Appendf(b, "%s off: %s\n", stamp, r.Off)
+	}
 	for _, s := range r.Steps {
 		b = fmt.Appendf(b, "%s %s\n", stamp, s.line())
 	}

@@ -10,16 +10,21 @@ import (
 	"strings"
 
 	"inlay/internal/extension"
+	"inlay/internal/verify"
 )
 
 // candidate is what this boot wants, and what becomes of it.
 type candidate struct {
 	wanted
 	Extension
+	verdict *verify.Verdict // nil if there is none
 }
 
 // linkGood judges what this boot wants of a kind, and links what is good.
 func (p *pass) linkGood(ctx context.Context, k extension.Kind) (string, error) {
+	if err := p.clearRun(k); err != nil {
+		return "", err
+	}
 	wants, err := p.wants(k)
 	if err != nil {
 		return "", err
@@ -30,6 +35,9 @@ func (p *pass) linkGood(ctx context.Context, k extension.Kind) (string, error) {
 	}
 	var keep []string
 	for _, c := range p.tryOut(ctx, k, all) {
+		if p.abandoned() {
+			return "", nil
+		}
 		if c.Result == Linked && !p.DryRun {
 			if err := p.link(k, c.wanted); err != nil {
 				c.Result, c.Reason = LeftOut, err.Error()
@@ -41,7 +49,7 @@ func (p *pass) linkGood(ctx context.Context, k extension.Kind) (string, error) {
 		if c.Reason != "" {
 			p.say(fmt.Sprintf("%s: %s: %s: %s", k.Name, c.Name, c.Result, c.Reason))
 		}
-		p.report.Extensions = append(p.report.Extensions, c.Extension)
+		p.note(func(r *Report) { r.Extensions = append(r.Extensions, c.Extension) })
 	}
 	if !p.DryRun {
 		err = p.unlinkOthers(k, keep)

@@ -16,36 +16,62 @@ const maxCommandLine = 64 << 10
 
 // switchedOff says whether the kernel's command line switches off the whole pass. It
 // also takes out the kinds that systemd would not merge: systemd.sysext=0. A command
-// line that cannot be read switches nothing off.
+// line that cannot be read switches nothing off. In an initial RAM disk the words that
+// are for it alone (rd.…) count, too.
 func (p *pass) switchedOff() bool {
 	text, err := rooted.ReadFile(p.System, "proc/cmdline", maxCommandLine)
 	if err != nil {
 		p.problem("reading the kernel's command line: %v", err)
 		return false
 	}
-	words := strings.Fields(string(text))
-	if said(words, "inlay.boot") == "0" {
-		p.report.Off = Switch
-		p.say("off: " + Switch + " is on the kernel's command line")
+	p.words = commandWords(string(text))
+	if word := p.off("inlay.boot"); word != "" {
+		p.note(func(r *Report) { r.Off = word })
+		p.say("off: " + word + " is on the kernel's command line")
 		return true
 	}
 	p.Kinds = slices.DeleteFunc(slices.Clone(p.Kinds), func(k extension.Kind) bool {
-		key := "systemd." + k.Name
-		off := slices.Contains([]string{"0", "no", "false", "off", "n", "f"}, strings.ToLower(said(words, key)))
-		if off {
-			p.step(k.Name, func() (string, error) { return "off: " + key + "=0 is on the kernel's command line", nil })
+		word := p.off("systemd." + k.Name)
+		if word != "" {
+			p.step(k.Name, func() (string, error) { return "off: " + word + " is on the kernel's command line", nil })
 		}
-		return off
+		return word != ""
 	})
 	return false
 }
 
-// said returns the last value that words give a key, "" if none does.
-func said(words []string, key string) (value string) {
-	for _, word := range words {
-		if k, v, _ := strings.Cut(word, "="); k == key {
-			value = v
+// off returns the word by which the command line switches something off, "" if it
+// doesn't.
+func (p *pass) off(key string) (by string) {
+	for _, word := range p.words {
+		k, value, _ := strings.Cut(word, "=")
+		if strings.ReplaceAll(k, "-", "_") != key && (p.InPlace || strings.ReplaceAll(k, "-", "_") != "rd."+key) {
+			continue
+		}
+		// The last one counts.
+		if by = ""; isNo(value) {
+			by = word
 		}
 	}
-	return value
+	return by
+}
+
+// isNo says whether a value is one of systemd's words for no.
+func isNo(value string) bool {
+	return slices.Contains([]string{"0", "no", "n", "false", "f", "off"}, strings.ToLower(value))
+}
+
+// commandWords takes a command line apart, as the kernel does: between double quotes
+// a blank is one like any other, and the quotes are not part of the word.
+func commandWords(text string) (words []string) {
+	quoted := false
+	for _, word := range strings.FieldsFunc(text, func(r rune) bool {
+		if r == '"' {
+			quoted = !quoted
+		}
+		return !quoted && (r == ' ' || r == '\t' || r == '\n')
+	}) {
+		words = append(words, strings.ReplaceAll(word, `"`, ""))
+	}
+	return words
 }

@@ -5,19 +5,30 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"inlay/internal/bootstate"
 	"inlay/internal/extension"
+	"inlay/internal/trust"
 )
 
 // pass is one boot step under way.
 type pass struct {
 	Options
-	report *Report
 	trust  *Trust
 	begun  time.Time
-	places []place // where the extensions of this boot lie
+	words  []string // of the kernel's command line
+	places []place  // where the extensions of this boot lie
+	// open says, by the name of a kind, why systemd is not to merge it.
+	open map[string]string
+
+	mu sync.Mutex // of what follows
+	// report is what was done so far.
+	report *Report
+	// left says that the report was given out while a step hangs, and at is the step.
+	left bool
+	at   string
 }
 
 func newPass(o Options) *pass {
@@ -30,7 +41,10 @@ func newPass(o Options) *pass {
 	if o.PerImage == 0 {
 		o.PerImage = DefaultPerImage
 	}
-	p := &pass{Options: o, begun: o.Now()}
+	if o.InMemory == nil {
+		o.InMemory = trust.InMemory
+	}
+	p := &pass{Options: o, begun: o.Now(), open: map[string]string{}}
 	p.report = &Report{Time: p.begun, Hook: o.Hook, DryRun: o.DryRun, Steps: []Step{}, Extensions: []Extension{}}
 	return p
 }
@@ -45,10 +59,14 @@ func (p *pass) total() time.Duration {
 // run takes the steps in their order. None stops the next, unless that would be
 // less strict for want of it.
 func (p *pass) run(ctx context.Context) {
-	if p.switchedOff() {
-		return
-	}
-	if !p.step("state", func() (string, error) { return p.findState() }) {
+	p.step("hand-over", p.takeBack)
+	p.step("firmware", p.mountFirmware)
+	known := p.step("state", p.findState)
+	off := p.switchedOff()
+	// What keeps others out stands, whatever is switched off, and before anything is
+	// read that somebody could have written to bring this step down.
+	p.step("cover", p.cover)
+	if off || !known {
 		return
 	}
 	p.step("trust", func() (string, error) { return p.findTrust(ctx) })
@@ -57,7 +75,6 @@ func (p *pass) run(ctx context.Context) {
 	for _, k := range p.Kinds {
 		p.step(k.Name, func() (string, error) { return p.linkGood(ctx, k) })
 	}
-	p.step("cover", func() (string, error) { return p.cover(ctx) })
 	p.step("merge", func() (string, error) { return p.merge(ctx) })
 }
 
@@ -65,6 +82,12 @@ func (p *pass) run(ctx context.Context) {
 // the report. It says whether there was none. A step that has nothing to say leaves
 // no line.
 func (p *pass) step(name string, do func() (string, error)) bool {
+	if p.abandoned() {
+		return false
+	}
+	p.mu.Lock()
+	p.at = name
+	p.mu.Unlock()
 	begun := p.Now()
 	text, err := do()
 	if err != nil {
@@ -74,7 +97,7 @@ func (p *pass) step(name string, do func() (string, error)) bool {
 		return true
 	}
 	s := Step{Step: name, Text: text, Bad: err != nil, Duration: p.Now().Sub(begun).Milliseconds()}
-	p.report.Steps = append(p.report.Steps, s)
+	p.note(func(r *Report) { r.Steps = append(r.Steps, s) })
 	p.say(s.line())
 	return err == nil
 }
@@ -82,14 +105,23 @@ func (p *pass) step(name string, do func() (string, error)) bool {
 func (s Step) line() string { return s.Step + ": " + s.Text }
 
 func (p *pass) say(line string) {
-	if p.Line != nil {
+	if p.Line != nil && !p.abandoned() {
 		p.Line(line)
 	}
 }
 
 // problem notes something that stops nothing.
 func (p *pass) problem(format string, args ...any) {
-	p.report.Problems = append(p.report.Problems, fmt.Sprintf(format, args...))
+	p.note(func(r *Report) { r.Problems = append(r.Problems, fmt.Sprintf(format, args...)) })
+}
+
+// note writes into the report, unless that was given out already.
+func (p *pass) note(write func(*Report)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.left {
+		write(p.report)
+	}
 }
 
 func (p *pass) findState() (string, error) {
@@ -100,7 +132,7 @@ func (p *pass) findState() (string, error) {
 		}
 		p.State = state
 	}
-	p.report.Boot = p.State
+	p.note(func(r *Report) { r.Boot = p.State })
 	text := string(p.State.State)
 	if p.State.TrustedBoot {
 		text += ", trusted boot"

@@ -59,6 +59,9 @@ func (p *pass) addStores(root *os.Root, at string) error {
 		if err != nil {
 			return err
 		}
+		if !p.DryRun {
+			s.Settle() // a change that the power ended is none
+		}
 		p.places = append(p.places, place{kind: k, store: s, at: at})
 	}
 	return nil
@@ -69,6 +72,7 @@ func (p *pass) addStores(root *os.Root, at string) error {
 // said.
 func (p *pass) wants(k extension.Kind) ([]wanted, error) {
 	var all []wanted
+	byName := map[string]int{}
 	for _, at := range p.places {
 		if at.kind.Name != k.Name {
 			continue
@@ -83,7 +87,14 @@ func (p *pass) wants(k extension.Kind) ([]wanted, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, some...)
+		for _, w := range some {
+			if other, twice := byName[w.name]; twice {
+				p.overruled(w, all[other])
+				continue
+			}
+			byName[w.name] = len(all)
+			all = append(all, w)
+		}
 	}
 	return all, nil
 }
@@ -122,11 +133,12 @@ func (p *pass) enabled(at place) ([]wanted, error) {
 
 // overruled notes an image that another of its name wins over.
 func (p *pass) overruled(w, by wanted) {
-	if w.fileName == by.fileName {
+	if w.path == by.path {
 		return // the same image, in both profiles
 	}
-	p.report.Extensions = append(p.report.Extensions, Extension{
+	x := Extension{
 		Kind: w.kind.Name, Name: w.name, FileName: w.fileName, Path: path.Join("/", w.path), From: w.from, Result: LeftOut,
-		Reason: fmt.Sprintf("%s of profile %s has the same name and comes first", by.fileName, by.from),
-	})
+		Reason: fmt.Sprintf("%s, for %s, has the same name and comes first", path.Join("/", by.path), by.from),
+	}
+	p.note(func(r *Report) { r.Extensions = append(r.Extensions, x) })
 }

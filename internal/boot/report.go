@@ -38,6 +38,19 @@ type Report struct {
 	// Merges are what was handed over, by kind.
 	Merges   []Merge  `json:"merges,omitempty"`
 	Problems []string `json:"problems,omitempty"`
+	// Earlier are the passes before this one in the same boot: in the initial RAM
+	// disk, say. The first is the earliest.
+	Earlier []Earlier `json:"earlier,omitempty"`
+}
+
+// Earlier is a pass before this one.
+type Earlier struct {
+	Time     time.Time `json:"time"`
+	Duration int64     `json:"duration"`
+	Hook     string    `json:"hook,omitempty"`
+	Off      string    `json:"off,omitempty"`
+	// Linked are file names.
+	Linked []string `json:"linked,omitempty"`
 }
 
 // Trusted is whom the boot trusts.
@@ -74,8 +87,10 @@ type Result string
 // The results.
 const (
 	Linked  Result = "linked"   // it is where systemd looks
-	Refused Result = "refused"  // not to be trusted
+	Refused Result = "refused"  // not to be trusted, or not for this host
 	LeftOut Result = "left out" // to be trusted, but not to be used now
+	// Unreachable is what could not be read at all.
+	Unreachable Result = "unreachable"
 )
 
 // Extension is an image that was looked at.
@@ -96,7 +111,9 @@ type Extension struct {
 	Protection verify.Protection `json:"protection,omitempty"`
 	RootHash   string            `json:"rootHash,omitempty"`
 	Signer     string            `json:"signer,omitempty"`
-	Trial      *Trial            `json:"trial,omitempty"`
+	// Depth is "top" if not every block was read, else "".
+	Depth string `json:"depth,omitempty"`
+	Trial *Trial `json:"trial,omitempty"`
 	// Duration of the check, in milliseconds.
 	Duration int64 `json:"duration"`
 }

@@ -36,6 +36,7 @@ func newLayering(env *Env, s *system, k extension.Kind) *layering {
 		Kind: k, Architecture: extension.ArchitectureWord(env.Architecture), User: env.User,
 		Old:    c.Search == nil || *c.Search,
 		Policy: l.rule.Policy, Anchors: s.anchors, Now: env.Now(),
+		RequireValidDates: isTrue(s.config.Trust.ValidDates), NoOwnTrust: s.noOwnTrust(),
 		Extended: c.Matching == "extended", Unsafe: c.UnsafeContent != nil && *c.UnsafeContent,
 		Hierarchies: c.For(k.Mergeable), Getenv: env.Getenv,
 	}

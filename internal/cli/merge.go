@@ -138,6 +138,10 @@ func (o *mergeOptions) open(env *Env, k extension.Kind) (*layering, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.state.TrustedBoot && policy != nil && !policy.NeedsSignature() {
+		defer s.close()
+		return nil, s.refuseWeaker("--image-policy", o.imagePolicy)
+	}
 	l := newLayering(env, s, k)
 	if policy != nil {
 		l.hold(*policy)

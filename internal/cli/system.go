@@ -14,10 +14,15 @@ import (
 
 // system is a machine with what its operator has laid down.
 type system struct {
-	root    *os.Root
+	root *os.Root
+	// host is where this boot's proc, sys and run are: root, but in an initial RAM
+	// disk.
+	host    *os.Root
 	state   *bootstate.Report
 	config  *config.Config
 	anchors *trust.Set
+	// ownTrust lets in extensions that bring keys to trust, or settings of the merge.
+	ownTrust bool
 }
 
 // openSystem opens the machine below a folder.
@@ -35,13 +40,17 @@ func openSystem(name string) (_ *system, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &system{root: root, state: state}
+	s := &system{root: root, host: root, state: state}
 	return s, s.trust()
 }
 
-// trust is what the machine's configuration says, and its firmware if it was
-// booted by that.
+// trust is what the machine's configuration says or, on a trusted boot, what is
+// signed says.
 func (s *system) trust() error {
+	if s.state.TrustedBoot {
+		_, err := s.trustedBoot(nil)
+		return err
+	}
 	c, err := config.Load(s.root, config.Options{Default: true})
 	if err != nil {
 		return err
@@ -50,8 +59,8 @@ func (s *system) trust() error {
 	if err != nil {
 		return err
 	}
-	t.Firmware = t.Firmware || s.state.TrustedBoot
-	s.config = c
+	t.System = s.host
+	s.config, s.ownTrust = c, isTrue(c.Boot.AllowOwnTrust)
 	s.anchors, err = trust.Load(t)
 	return err
 }
@@ -65,6 +74,7 @@ func (s *system) running() bool { return filepath.Clean(s.root.Name()) == "/" }
 func (s *system) node(env *Env, k extension.Kind) node.Options {
 	return node.Options{
 		Root: s.root, Kind: k, Anchors: s.anchors, Configured: s.config.Policy, State: s.state,
+		RequireValidDates: isTrue(s.config.Trust.ValidDates), NoOwnTrust: s.noOwnTrust(),
 		Architecture: extension.ArchitectureWord(env.Architecture), Now: env.Now,
 	}
 }
@@ -73,6 +83,12 @@ func (s *system) node(env *Env, k extension.Kind) node.Options {
 func (s *system) rule() node.Rule {
 	return node.RuleOf(node.Options{Anchors: s.anchors, Configured: s.config.Policy, State: s.state})
 }
+
+// noOwnTrust says that an extension may not decide whom the system trusts. Where
+// anybody's is let in, that would say nothing.
+func (s *system) noOwnTrust() bool { return !s.ownTrust && s.rule().Policy.NeedsSignature() }
+
+func isTrue(b *bool) bool { return b != nil && *b }
 
 // openRoot opens the folder that a machine's files lie below.
 func openRoot(name string) (*os.Root, error) {

@@ -162,7 +162,7 @@ func askMachine(root *os.Root, o *bundle.Options) {
 	if err != nil {
 		state = &bootstate.Report{}
 	}
-	s := &system{root: root, state: state}
+	s := &system{root: root, host: root, state: state}
 	if s.trust() != nil {
 		return
 	}

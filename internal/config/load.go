@@ -17,6 +17,10 @@ import (
 // a trusted boot the only one that can add trust, if it came with the signed image.
 const ImageFile = "usr/lib/inlay/config.yaml"
 
+// KeptFile is where a trusted boot keeps that of the image in memory: once extensions
+// are merged, the place where the image had it is not in memory any more.
+const KeptFile = "run/inlay/image-config.yaml"
+
 // maxDropIns bounds how many files of one folder are read.
 const maxDropIns = 1000
 
@@ -25,6 +29,8 @@ type Options struct {
 	// Default reads the usual places: ImageFile, then cloud-configs in /oem, then
 	// /etc/inlay/config.yaml, then /etc/inlay/config.d.
 	Default bool
+	// NoImage leaves out ImageFile.
+	NoImage bool
 	// Files are read after those, in this order, and must exist. Below the root,
 	// with a leading slash or without.
 	Files []string
@@ -41,7 +47,7 @@ type Options struct {
 func Load(root *os.Root, o Options) (*Config, error) {
 	l := loader{root: root, user: o.User, config: new(Config)}
 	if o.Default {
-		if err := l.byDefault(); err != nil {
+		if err := l.byDefault(o.NoImage); err != nil {
 			return nil, err
 		}
 	}
@@ -68,9 +74,11 @@ type loader struct {
 	config *Config
 }
 
-func (l *loader) byDefault() error {
-	if err := l.optional(ImageFile); err != nil {
-		return err
+func (l *loader) byDefault(noImage bool) error {
+	if !noImage {
+		if err := l.optional(ImageFile); err != nil {
+			return err
+		}
 	}
 	if err := l.folder("oem", shared); err != nil {
 		return err

@@ -1,0 +1,266 @@
+package boot
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"inlay/internal/discover"
+	"inlay/internal/extension"
+	"inlay/internal/mount"
+	"inlay/internal/rooted"
+)
+
+// coverSource is what mountinfo shows for a cover.
+const coverSource = "inlay-cover"
+
+// maxHeld is how many names of what is covered the report has.
+const maxHeld = 8
+
+// covering is a folder that is to be covered.
+type covering struct {
+	path string
+	// kinds are the names of those that are not to be merged while it is open; none
+	// are all.
+	kinds []string
+	// drop says that it is made of single settings: it matters only if it is there.
+	drop bool
+}
+
+// coverings are the folders from which, on a trusted boot, nothing may count: where
+// systemd looks for extensions, for no image policy is asked of a folder, and where
+// it looks for certificates and for settings of the merge, as far as a disk holds
+// them. The run folders are of this boot.
+func (p *pass) coverings() []covering {
+	var all []covering
+	for _, k := range extension.Kinds() {
+		folders := slices.Concat(discover.Folders(discover.Options{Kind: k}), discover.OldFolders(k))
+		for _, folder := range folders {
+			if folder != k.RunFolder {
+				all = append(all, covering{path: folder, kinds: []string{k.Name}})
+			}
+		}
+		for _, units := range []string{"etc/systemd/system", "etc/systemd/system.control", "usr/local/lib/systemd/system"} {
+			all = append(all, covering{path: units + "/" + k.Unit + ".d", kinds: []string{k.Name}, drop: true})
+		}
+	}
+	all = append(all, covering{path: "etc/verity.d"}, covering{path: "usr/local/lib/verity.d"})
+	if !p.InMemory(p.Target, "usr/lib/verity.d") {
+		all = append(all, covering{path: "usr/lib/verity.d"})
+	}
+	for _, units := range []string{"etc/systemd/system", "etc/systemd/system.control", "usr/local/lib/systemd/system"} {
+		all = append(all, covering{path: units + "/inlay-boot.service.d", drop: true})
+	}
+	return all
+}
+
+// cover lays an empty folder over each of those. What cannot be covered keeps
+// systemd from merging the kinds that it is about.
+func (p *pass) cover() (string, error) {
+	if p.State == nil || !p.State.TrustedBoot {
+		return "", nil
+	}
+	var folders []string
+	var errs []error
+	about := map[string]covering{}
+	for _, c := range p.coverings() {
+		at, err := p.findCovering(c)
+		switch {
+		case err != nil:
+			errs = append(errs, p.uncovered(c, err))
+		case at != "":
+			folders = append(folders, at)
+			about[at] = c
+		}
+	}
+	for _, k := range extension.Kinds() {
+		if err := p.unitElsewhere(k); err != nil {
+			errs = append(errs, p.uncovered(covering{path: "etc/systemd/system/" + k.Unit, kinds: []string{k.Name}}, err))
+		}
+	}
+	slices.Sort(folders)
+	folders = slices.Compact(folders)
+	held := map[string][]string{}
+	for _, at := range folders {
+		held[at] = p.holds(at)
+	}
+	failed := map[string]error{}
+	if !p.DryRun {
+		do := p.Cover
+		if do == nil {
+			do = p.mountCovers
+		}
+		failed = do(folders)
+	}
+	done := 0
+	for _, at := range folders {
+		c := Covered{Path: "/" + at, Holds: held[at]}
+		if err := failed[at]; err != nil {
+			errs = append(errs, p.uncovered(about[at], err))
+			continue
+		}
+		done++
+		p.note(func(r *Report) { r.Covered = append(r.Covered, c) })
+	}
+	return fmt.Sprintf("%d folders in which nothing counts on a trusted boot", done), errors.Join(errs...)
+}
+
+// uncovered notes that a folder stays open, and what follows.
+func (p *pass) uncovered(c covering, why error) error {
+	err := fmt.Errorf("covering %q: %w", "/"+c.path, why)
+	p.note(func(r *Report) {
+		r.Covered = append(r.Covered, Covered{Path: "/" + c.path, Error: strings.ReplaceAll(why.Error(), "\n", "; ")})
+	})
+	for _, k := range extension.Kinds() {
+		if len(c.kinds) == 0 || slices.Contains(c.kinds, k.Name) {
+			p.open[k.Name] = err.Error()
+		}
+	}
+	return err
+}
+
+// findCovering returns where a folder really lies, "" if there is none and there need
+// not be one. Where the disk can be written to, one is made: nobody else can put
+// anything there then.
+func (p *pass) findCovering(c covering) (string, error) {
+	above, err := rooted.Resolve(p.Target, path.Dir(c.path))
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, rooted.ErrDangling) || errors.Is(err, unix.ENOTDIR) {
+		return "", nil // there is nothing that it could lie in
+	}
+	if err != nil {
+		return "", err
+	}
+	at := path.Join(above, path.Base(c.path))
+	info, err := p.Target.Lstat(at)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && (c.drop || p.DryRun):
+		return "", nil
+	case errors.Is(err, fs.ErrNotExist):
+		err = p.Target.Mkdir(at, 0o755)
+		if errors.Is(err, unix.EROFS) {
+			return "", nil
+		}
+		if err != nil && !errors.Is(err, fs.ErrExist) {
+			return "", err
+		}
+	case err != nil:
+		return "", err
+	case info.Mode().Type() == fs.ModeSymlink:
+		return "", errors.New("it is a link, and what that leads to is not for us to cover: remove it")
+	case !info.IsDir():
+		return "", nil // nothing is in it
+	}
+	if at != c.path {
+		return p.aside(at)
+	}
+	return at, nil
+}
+
+// aside is for a place that links on the way have led to. What must stay is not
+// covered; what came with the signed image needn't be.
+func (p *pass) aside(at string) (string, error) {
+	kept := []string{"run", "proc", "sys", "dev", "usr"}
+	for _, k := range extension.Kinds() {
+		kept = append(kept, k.Store)
+	}
+	switch {
+	case extension.Within(at, []string{"run", "proc", "sys", "dev"}):
+	case p.InMemory(p.Target, at):
+		return "", nil
+	case !extension.Within(at, kept), extension.Within(at, []string{"usr/local"}):
+		return at, nil
+	}
+	return "", fmt.Errorf("links on the way there lead to %q, which must stay", "/"+at)
+}
+
+// unitElsewhere says that the unit which merges is replaced by one on a disk; one
+// that is masked merges nothing.
+func (p *pass) unitElsewhere(k extension.Kind) error {
+	for _, units := range []string{"etc/systemd/system.control", "etc/systemd/system", "usr/local/lib/systemd/system"} {
+		at := path.Join(units, k.Unit)
+		info, err := p.Target.Lstat(at)
+		if err != nil {
+			continue
+		}
+		if target, err := p.Target.Readlink(at); err == nil && (target == "/dev/null" || strings.TrimPrefix(target, "/") == "usr/lib/systemd/system/"+k.Unit) {
+			continue
+		}
+		if info.Mode().IsRegular() && info.Size() == 0 {
+			continue // masked, too
+		}
+		return fmt.Errorf("/%s takes the place of the unit that came with the image: remove it", at)
+	}
+	return nil
+}
+
+// holds returns the first names in a folder.
+func (p *pass) holds(at string) []string {
+	names, err := rooted.ReadNames(p.Target, at, maxNames)
+	if err != nil {
+		return nil
+	}
+	slices.Sort(names)
+	if len(names) > maxHeld {
+		names = append(names[:maxHeld:maxHeld], fmt.Sprintf("and %d more", len(names)-maxHeld))
+	}
+	return names
+}
+
+// mountCovers mounts them in the namespace of PID 1, in which systemd merges.
+func (p *pass) mountCovers(folders []string) map[string]error {
+	failed := map[string]error{}
+	do := func() error {
+		mounts, err := mount.Mounts()
+		if err != nil {
+			return err
+		}
+		m := mount.New(mount.Options{})
+		defer func() { _ = m.Close() }() // all of it is attached by then, or said to have failed
+		for _, folder := range folders {
+			at := filepath.Join(p.Target.Name(), folder)
+			if covered(mounts, at) {
+				continue
+			}
+			if err := coverOne(m, at); err != nil {
+				failed[folder] = err
+			}
+		}
+		return nil
+	}
+	var err error
+	if p.Target.Name() == "/" && os.Getpid() != 1 {
+		err = mount.InNamespaceOf(1, do)
+	} else {
+		err = do()
+	}
+	if err != nil {
+		for _, folder := range folders {
+			failed[folder] = err
+		}
+	}
+	return failed
+}
+
+func coverOne(m *mount.Mounter, at string) error {
+	t, err := m.Tmpfs(mount.TmpfsOptions{
+		Source: coverSource, Mode: 0o755, Size: 4096,
+		Flags: mount.ReadOnly | mount.NoDev | mount.NoSuid | mount.NoExec,
+	})
+	if err != nil {
+		return err
+	}
+	return errors.Join(t.AttachTo(at), t.Close())
+}
+
+// covered says whether the topmost mount at a place is a cover.
+func covered(mounts []mount.Info, at string) bool {
+	over, found := mount.Covering(mounts, at)
+	return found && over.MountPoint == at && over.Type == "tmpfs" && over.Source == coverSource
+}

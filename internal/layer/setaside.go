@@ -1,0 +1,18 @@
+package layer
+
+import (
+	"context"
+
+	"inlay/internal/extension"
+)
+
+// SetAside has systemd's service of a kind pass over the signatures of images until
+// the next boot, without merging anything: what a boot links, the service merges
+// later. A manager that runs already is told.
+func (s *Systemd) SetAside(ctx context.Context, k extension.Kind) error {
+	_, changed, err := s.setDropIn(k, true)
+	if err != nil || !changed || !s.running || !s.managed() {
+		return err
+	}
+	return s.systemctl(ctx, "daemon-reload")
+}
