@@ -9,8 +9,11 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"inlay/internal/boot"
 	"inlay/internal/extension"
+	"inlay/test/need"
 	"inlay/test/sample"
 )
 
@@ -202,7 +205,7 @@ func TestTakeInBesides(t *testing.T) {
 // write to, and where nothing says what was booted.
 func TestTakeInNot(t *testing.T) {
 	t.Parallel()
-	memory, err := os.MkdirTemp("/dev/shm", "inlay-test")
+	memory, err := os.MkdirTemp("/dev/shm", "inlay-test") //nolint:usetesting // in memory, which the test's own folder may not be
 	if err != nil {
 		t.Skip(err)
 	}
@@ -254,6 +257,45 @@ func TestTakeInNot(t *testing.T) {
 				t.Errorf("told %q, want %q", told, test.problem)
 			}
 		})
+	}
+}
+
+// TestTakeInOverlay tells an overlay whose changes last from one that loses them.
+func TestTakeInOverlay(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	need.FileSystem(t, "overlay")
+	for _, lasting := range []bool{true, false} {
+		n := newNode(t, "COS_ACTIVE").withESP()
+		n.leave(n.signed("tool"), activeAt+"/tool.sysext.raw")
+		for _, name := range []string{"lower/here", "rw/here", "var/here"} {
+			n.write(name, "")
+		}
+		at := func(name string) string { return filepath.Join(n.dir, name) }
+		if !lasting {
+			if err := unix.Mount("tmpfs", at("rw"), "tmpfs", 0, ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+		n.write("rw/upper/here", "")
+		n.write("rw/work/.here", "")
+		options := "lowerdir=" + at("lower") + ",upperdir=" + at("rw/upper") + ",workdir=" + at("rw/work")
+		if err := unix.Mount("overlay", at("var"), "overlay", 0, options); err != nil {
+			t.Fatal(err)
+		}
+		mounts, err := os.ReadFile(at("proc/self/mountinfo"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		n.write("proc/self/mountinfo", string(mounts)+"20 1 0:99 / /var rw - overlay overlay rw,lowerdir=/lower,upperdir=/rw/upper,workdir=/rw/work\n")
+		why := errs(n.run())["EFI/kairos/active.efi.extra.d/tool.sysext.raw"]
+		if lasting != (why == "") || !lasting && !strings.Contains(why, "the store lies in memory") {
+			t.Errorf("lasting %t: %q", lasting, why)
+		}
+		for _, name := range []string{"var", "rw"} {
+			_ = unix.Unmount(at(name), unix.MNT_DETACH)
+		}
 	}
 }
 

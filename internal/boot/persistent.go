@@ -185,7 +185,7 @@ func (p *pass) holdsStore(d disk.Device) bool {
 		if err != nil {
 			continue
 		}
-		over, found := mount.Covering(mounts, filepath.Join(p.Target.Name(), at))
+		over, found := mount.Covering(mounts, path.Join("/", targetAt(p.System, p.Target), at))
 		if found && d.Is(p.System, over) {
 			return true
 		}
@@ -225,9 +225,17 @@ func (p *pass) final(at string) (string, bool) {
 	if p.InPlace || extension.Within(at, []string{"run"}) {
 		return at, true
 	}
-	target := strings.TrimLeft(filepath.ToSlash(filepath.Clean(p.Target.Name())), "/")
-	system := strings.TrimLeft(filepath.ToSlash(filepath.Clean(p.System.Name())), "/")
-	target = strings.TrimLeft(strings.TrimPrefix(target, system), "/")
+	target := targetAt(p.System, p.Target)
 	rest, below := strings.CutPrefix(at, target+"/")
 	return rest, target != "" && below
+}
+
+// targetAt is where the running system sees the target, without a leading slash:
+// "sysroot"; "" if it is the same, or not below it.
+func targetAt(system, target *os.Root) string {
+	rel, err := filepath.Rel(system.Name(), target.Name())
+	if err != nil || !filepath.IsLocal(rel) || rel == "." {
+		return ""
+	}
+	return filepath.ToSlash(rel)
 }

@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -204,7 +203,7 @@ func lasting(target, system *os.Root, at string) error {
 	}
 	memory := inMemory(v)
 	if v.Type == unix.OVERLAYFS_SUPER_MAGIC {
-		memory = upperInMemory(system, filepath.Join(target.Name(), at))
+		memory = upperInMemory(system, path.Join("/", targetAt(system, target), at))
 	}
 	switch {
 	case v.Flags&unix.ST_RDONLY != 0:
