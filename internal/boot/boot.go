@@ -76,6 +76,8 @@ type Options struct {
 	// Line hears each step as one line; nil is nobody.
 	Line func(string)
 	Now  func() time.Time
+
+	opening func(fileName string, on func()) // for tests: a disk that hangs, or is slow
 }
 
 // Trust is whom a boot trusts.

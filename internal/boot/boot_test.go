@@ -105,16 +105,19 @@ func (n *node) run(change ...func(*boot.Options)) *boot.Report {
 	root := n.root()
 	o := boot.Options{
 		Target: root, System: root, InPlace: true, Architecture: "x86-64", Merger: n.merger, Tries: n.tries,
-		Line: func(line string) { n.lines = append(n.lines, line) },
-		Trust: func(context.Context, *bootstate.Report) (*boot.Trust, error) {
-			anchors, err := trust.Load(trust.Options{Given: []trust.Given{{Origin: "test", PEM: sample.PEM(n.signer.Certificate)}}})
-			return &boot.Trust{Anchors: anchors, Because: "the test says so"}, err
-		},
+		Line:  func(line string) { n.lines = append(n.lines, line) },
+		Trust: n.trusts,
 	}
 	for _, c := range change {
 		c(&o)
 	}
 	return boot.Run(n.t.Context(), o)
+}
+
+// trusts is whom the node trusts: its signer.
+func (n *node) trusts(context.Context, *bootstate.Report) (*boot.Trust, error) {
+	anchors, err := trust.Load(trust.Options{Given: []trust.Given{{Origin: "test", PEM: sample.PEM(n.signer.Certificate)}}})
+	return &boot.Trust{Anchors: anchors, Because: "the test says so"}, err
 }
 
 func (n *node) good() {

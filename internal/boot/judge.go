@@ -115,6 +115,9 @@ func (p *pass) within(ctx context.Context, w wanted, depth verify.Depth, limit t
 
 // verify opens an image and has it judged.
 func (p *pass) verify(ctx context.Context, w wanted, depth verify.Depth, progress func(done, total int64)) (*verify.Verdict, error) {
+	if p.opening != nil {
+		p.opening(w.fileName, func() { progress(0, 0) })
+	}
 	f, err := w.open()
 	if err != nil {
 		return nil, err

@@ -1,0 +1,5 @@
+package boot
+
+// Opening has fn called before an image is opened for its check, with a function that
+// passes for the check coming on.
+func (o *Options) Opening(fn func(fileName string, on func())) { o.opening = fn }
