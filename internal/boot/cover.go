@@ -21,6 +21,9 @@ import (
 // coverSource is what mountinfo shows for a cover.
 const coverSource = "inlay-cover"
 
+// stagingFolder is where mounts wait on old kernels.
+const stagingFolder = "run/inlay"
+
 // maxHeld is how many names of what is covered the report has.
 const maxHeld = 8
 
@@ -221,7 +224,10 @@ func (p *pass) mountCovers(folders []string) map[string]error {
 		if err != nil {
 			return err
 		}
-		m := mount.New(mount.Options{})
+		if err := p.System.MkdirAll(stagingFolder, 0o755); err != nil {
+			return err
+		}
+		m := mount.New(mount.Options{Features: mount.Detect(), Staging: filepath.Join(p.System.Name(), stagingFolder)})
 		defer func() { _ = m.Close() }() // all of it is attached by then, or said to have failed
 		for _, folder := range folders {
 			at := filepath.Join(p.Target.Name(), folder)
