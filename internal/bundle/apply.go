@@ -27,6 +27,9 @@ type ApplyRequest struct {
 	// Output is where programs that are run write to.
 	Output io.Writer
 	DryRun bool
+	// Pinned, on a trusted boot, are the images that may run or become part of the
+	// system; nil is no trusted boot, on which any may.
+	Pinned *Pinned
 }
 
 // States of a [Step]. In a dry run they say what would be.

@@ -13,6 +13,9 @@ func (s *Step) do(ctx context.Context, r ApplyRequest) (err error) {
 	if s.State == Failed { // its target could not be understood
 		return s.refused
 	}
+	if err := r.Pinned.check(s); err != nil {
+		return err
+	}
 	if s.holds(r) {
 		s.State = Same
 		return nil

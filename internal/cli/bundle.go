@@ -151,8 +151,12 @@ func (env *Env) applyBundles(ctx context.Context, o bundleOptions, root *os.Root
 	if o.quiet {
 		output = io.Discard
 	}
+	pinned, err := pinnedBundles(root)
+	if err != nil {
+		return err
+	}
 	steps, err := bundle.Apply(ctx, bundle.ApplyRequest{
-		Bundles: bundles, Root: root, Options: o.how, DryRun: o.dryRun, Output: output, GoArchitecture: env.Architecture,
+		Pinned: pinned, Bundles: bundles, Root: root, Options: o.how, DryRun: o.dryRun, Output: output, GoArchitecture: env.Architecture,
 		Source: source.Options{AuthFile: o.authFile, Insecure: o.insecure, DockerHost: env.Getenv("DOCKER_HOST"), Progress: bar.bytes},
 	})
 	bar.end()

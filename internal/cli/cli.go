@@ -76,6 +76,8 @@ func commandNamed(program string, env *Env) *cobra.Command {
 		return newAuroraboot(env)
 	case "kairos-agent":
 		return newKairosAgent(env)
+	case "immucore":
+		return newImmucore(env)
 	case "luet":
 		return newLuet(env)
 	case "systemd-sysext":

@@ -26,7 +26,7 @@ func newExplain(env *Env, k extension.Kind) *cobra.Command {
 	o.flags(c, false)
 	c.ValidArgsFunction = completeNames(&o, k)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		n, end, err := o.open(env, k, c)
+		n, l, end, err := o.openBoth(env, k, c)
 		if err != nil {
 			return err
 		}
@@ -34,6 +34,9 @@ func newExplain(env *Env, k extension.Kind) *cobra.Command {
 		e, err := n.Explain(c.Context(), args[0])
 		if err != nil {
 			return nodeError(c, k, err)
+		}
+		if booted, err := l.system.bootOf(k); err == nil {
+			booted.stages(e)
 		}
 		if o.json.on() {
 			return env.printAs(o.json, e)

@@ -19,6 +19,8 @@ import (
 // systemd's folders.
 type statusReport struct {
 	*node.Status
+	// Boot is what the boot step did, nil if it has not run in this boot.
+	Boot *bootSeen `json:"boot,omitempty"`
 	sight
 }
 
@@ -78,7 +80,12 @@ func newStatus(env *Env, k extension.Kind) *cobra.Command {
 			return err
 		}
 		seen.explain(status.Extensions, k)
-		report := statusReport{status, *seen}
+		booted, err := l.system.bootOf(k)
+		if err != nil {
+			seen.Warnings = append(seen.Warnings, layer.Warning{Text: err.Error(), Hints: hint.Of(err)})
+		}
+		booted.explain(status.Extensions)
+		report := statusReport{status, booted, *seen}
 		if o.json.on() {
 			return env.printAs(o.json, report)
 		}

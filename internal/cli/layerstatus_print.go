@@ -23,6 +23,7 @@ func (env *Env) printStatus(c *cobra.Command, k extension.Kind, s statusReport) 
 		{"booted", booted},
 		{"policy", s.Policy + ", since " + s.Because},
 		{"engine", s.Engine},
+		s.Boot.fact(),
 	}
 	for _, h := range s.Hierarchies {
 		what := strings.Join(h.Extensions, ", ")

@@ -8,46 +8,57 @@ import (
 	"path"
 
 	"inlay/internal/bootstate"
+	"inlay/internal/bundle"
 	"inlay/internal/config"
 	"inlay/internal/hint"
 	"inlay/internal/rooted"
+	"inlay/internal/source"
 	"inlay/internal/trust"
 )
 
 // maxImageConfig bounds the configuration that an image brings along, in bytes.
 const maxImageConfig = 256 << 10
 
-// trustedBoot is whom a trusted boot trusts, and what it goes by: of the disk's
-// configuration only what takes trust away. Given are certificates that the signed
-// image carries elsewhere. It returns the text of the configuration that the image
-// brings along, nil if it brings none.
+// trustedBoot is whom a trusted boot trusts, and what it goes by. Given are
+// certificates that the signed image carries elsewhere. It returns the text of the
+// configuration that the image brings along, nil if it brings none.
 func (s *system) trustedBoot(given []trust.Given) (text []byte, err error) {
-	image, text, err := s.imageConfig()
+	o, problems, text, err := s.trustedOptions(given)
 	if err != nil {
 		return nil, err
 	}
-	c, err := config.Load(s.root, config.Options{Default: true, NoImage: true})
-	if err != nil {
-		return nil, err
-	}
-	configured, err := c.TrustOptions(s.root)
-	if err != nil {
-		return nil, err
-	}
-	carried, err := image.TrustOptions(s.host)
-	if err != nil {
-		return nil, err
-	}
-	carried.Folders = image.Trust.Folders // without systemd's
-	b := trust.Boot{System: s.host, Initrd: s.initrd(), Given: given, Image: carried}
-	o, problems := b.Options(configured)
 	if s.anchors, err = trust.Load(o); err != nil {
 		return nil, err
 	}
 	s.anchors.Problems = append(s.anchors.Problems, problems...)
+	return text, nil
+}
+
+// trustedOptions says where the anchors of a trusted boot are, and what of the
+// configuration counts: of the disk's only what takes trust away.
+func (s *system) trustedOptions(given []trust.Given) (o trust.Options, problems []trust.Problem, text []byte, err error) {
+	image, text, err := s.imageConfig()
+	if err != nil {
+		return o, nil, nil, err
+	}
+	c, err := config.Load(s.root, config.Options{Default: true, NoImage: true})
+	if err != nil {
+		return o, nil, nil, err
+	}
+	configured, err := c.TrustOptions(s.root)
+	if err != nil {
+		return o, nil, nil, err
+	}
+	carried, err := image.TrustOptions(s.host)
+	if err != nil {
+		return o, nil, nil, err
+	}
+	carried.Folders = image.Trust.Folders // without systemd's
+	b := trust.Boot{System: s.host, Initrd: s.initrd(), Given: given, Image: carried}
+	o, problems = b.Options(configured)
 	s.ownTrust = isTrue(image.Boot.AllowOwnTrust)
 	s.config = held(c, image)
-	return text, nil
+	return o, problems, text, nil
 }
 
 // held is a configuration of the disk without what would let in more than the signed
@@ -116,4 +127,38 @@ func onTrustedBoot(root *os.Root) bool {
 func (s *system) refuseWeaker(flag, value string) error {
 	err := fmt.Errorf("%s %s would let in what nobody has signed, and this is a trusted boot", flag, value)
 	return &exitError{hint.Wrap(err, "leave the flag out"), exitRefused}
+}
+
+// pinnedBundles are the images that may run, or become part of the system, if this
+// machine or the one below root is on a trusted boot: an installer's root tells
+// nothing of its boot. It is nil on other boots.
+func pinnedBundles(root *os.Root) (*bundle.Pinned, error) {
+	running, err := os.OpenRoot("/")
+	if err != nil {
+		return nil, err
+	}
+	defer running.Close()
+	for _, host := range []*os.Root{root, running} {
+		state, err := bootstate.Detect(host)
+		if err != nil {
+			return nil, err
+		}
+		if !state.TrustedBoot {
+			continue
+		}
+		image, _, err := (&system{root: root, host: host, state: state}).imageConfig()
+		if err != nil {
+			return nil, err
+		}
+		p := &bundle.Pinned{}
+		for _, digest := range image.Boot.Bundles {
+			d, err := source.ParseDigest(digest)
+			if err != nil {
+				return nil, err
+			}
+			p.Digests = append(p.Digests, d)
+		}
+		return p, nil
+	}
+	return nil, nil //nolint:nilnil // no trusted boot, and no limit
 }

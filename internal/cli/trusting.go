@@ -80,10 +80,19 @@ func (o *trustOptions) load(ctx context.Context, env *Env) (*judge, error) {
 		return nil, err
 	}
 	var problems []trust.Problem
+	// Without anything that is asked for, the answer is that of the boot step.
+	if !o.named() && len(o.configs) == 0 && onTrustedBoot(root) {
+		s := &system{root: root, host: root}
+		if t, problems, _, err = s.trustedOptions(nil); err != nil {
+			return nil, err
+		}
+		c = s.config
+	}
 	if o.named() {
 		t.Folders = c.Trust.Folders // without systemd's
 		problems = o.revocations(env, root, &t)
 	}
+	o.validDates = o.validDates || isTrue(c.Trust.ValidDates)
 	t.Firmware = t.Firmware || o.firmware
 	t.VendorCAs = t.VendorCAs || o.vendorCAs
 	if !t.Firmware && (o.efivars != "" || o.vendorCAs) {
