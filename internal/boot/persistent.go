@@ -46,6 +46,9 @@ func (p *pass) findPersistent(context.Context) (string, error) {
 	if err != nil {
 		return "", errors.Join(fmt.Errorf("the node's store is unreachable: %w", err), p.addStores(p.Target, ""))
 	}
+	if root == nil {
+		return fmt.Sprintf("%s has nothing for this boot", d.Node()), p.addStores(p.Target, "")
+	}
 	var found []string
 	for _, k := range p.Kinds {
 		where := storeOn(root, k)
@@ -56,9 +59,6 @@ func (p *pass) findPersistent(context.Context) (string, error) {
 		p.sayOwn(k)
 		err = errors.Join(err, p.addStore(k, root, where, at))
 		found = append(found, path.Join("/", at, where))
-	}
-	if len(found) == 0 {
-		return fmt.Sprintf("%s has no store", d.Node()), err
 	}
 	return fmt.Sprintf("the store on %s: %s", d.Node(), strings.Join(found, ", ")), err
 }
@@ -194,28 +194,55 @@ func (p *pass) holdsStore(d disk.Device) bool {
 }
 
 // openPersistent opens the partition, where the running system will see it too, and
-// mounts it if need be.
+// mounts it if need be. Without anything on it that this boot wants it does not: who
+// repairs or resets the node wants to unmount, check or format it. Then there is no
+// root.
 func (p *pass) openPersistent(d disk.Labelled) (root *os.Root, at string, err error) {
-	mounted, _, err := d.MountedAt(p.System)
+	m, err := disk.Mount(p.System, d.Device, d.Kind)
 	if err != nil {
 		return nil, "", err
 	}
-	if at, stays := p.final(mounted); mounted != "" && stays {
-		root, err := p.System.OpenRoot(mounted)
-		return root, at, err
+	wanted, err := p.wantsOf(m.Root)
+	if err != nil || !wanted {
+		return nil, "", errors.Join(err, m.Close())
 	}
-	if p.DryRun {
-		m, err := disk.Mount(p.System, d.Device, d.Kind)
-		if err != nil {
-			return nil, "", err
-		}
+	at, stays := p.final(m.At)
+	switch {
+	case m.At != "" && stays:
+		return m.Detach(), at, nil
+	case p.DryRun:
 		return m.Detach(), persistentAt, nil
 	}
-	m, err := disk.MountAt(p.System, d.Device, d.Kind, persistentAt)
-	if err != nil {
+	seen, err := disk.MountAt(p.System, d.Device, d.Kind, persistentAt)
+	if err = errors.Join(err, m.Close()); err != nil {
 		return nil, "", err
 	}
-	return m.Detach(), persistentAt, nil
+	return seen.Detach(), persistentAt, nil
+}
+
+// wantsOf says whether a store below root has anything that this boot uses.
+func (p *pass) wantsOf(root *os.Root) (bool, error) {
+	for _, k := range p.Kinds {
+		at := storeOn(root, k)
+		if at == "" {
+			continue
+		}
+		s, err := store.Open(root, k, store.Options{At: at})
+		if err != nil {
+			return false, err
+		}
+		images, err := s.Images()
+		if err = errors.Join(err, s.Close()); err != nil {
+			return false, err
+		}
+		used := slices.ContainsFunc(images, func(i store.Image) bool {
+			return slices.ContainsFunc(i.Profiles, func(profile store.Profile) bool { return slices.Contains(p.profiles(), string(profile)) })
+		})
+		if used {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // final returns where the running system sees what is mounted at a place of this

@@ -164,7 +164,13 @@ func TestRecoveryElsewhere(t *testing.T) {
 		{name: "no store on it", prepare: func(n *node) {
 			sample.Disk(n.t, n.dir, "vda", 253, state(sample.Partition{Source: empty, Mounted: "/usr/local"}))
 			n.write("usr/local/here", "")
-		}, want: own, step: "/dev/vda1 has no store"},
+		}, want: own, step: "/dev/vda1 has nothing for this boot"},
+		{name: "nothing for this profile", prepare: func(n *node) {
+			sample.Disk(n.t, n.dir, "vda", 253, state(sample.Partition{Source: empty, Mounted: "/usr/local"}))
+			n.copy(n.state(bindAt), "usr/local")
+			n.remove("usr/local/" + bindAt + "/recovery")
+			n.remove("usr/local/" + bindAt + "/common")
+		}, want: own, step: "/dev/vda1 has nothing for this boot"},
 		{name: "no disk", prepare: func(*node) {}, want: own, bad: true, step: "the node's store is unreachable: no partition is labelled COS_PERSISTENT"},
 		{name: "encrypted", prepare: func(n *node) {
 			sample.Disk(n.t, n.dir, "vda", 253, sample.Partition{Type: sample.Linux, ID: espID, Source: locked}, state(sample.Partition{Source: locked, Label: "persistent"}))
@@ -179,7 +185,7 @@ func TestRecoveryElsewhere(t *testing.T) {
 			sample.Disk(n.t, n.dir, "vdb", 254, state(sample.Partition{Source: empty, Mounted: "/usr/local"}), sample.Partition{Type: sample.ESP, ID: espID})
 			sample.StartedFrom(n.t, n.dir, espID)
 			n.write("usr/local/here", "")
-		}, want: own, step: "/dev/vdb1 has no store"},
+		}, want: own, step: "/dev/vdb1 has nothing for this boot"},
 		{name: "no file system", prepare: func(n *node) {
 			sample.Disk(n.t, n.dir, "vda", 253, state(sample.Partition{Source: empty}))
 			n.write("dev/vda1", strings.Repeat("\x00", 8192))
