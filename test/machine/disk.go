@@ -20,6 +20,8 @@ var (
 	initScript string
 	//go:embed modules.sh
 	modulesScript string
+	//go:embed trim.sh
+	trimScript string
 )
 
 // Ext4 returns an ext4 image with the content of folder, made without mounting.
@@ -72,28 +74,20 @@ func makeExt4(ctx context.Context, mkfs, folder, image string) error {
 }
 
 // RootImage returns the ext4 image of the Debian system with the modules that
-// extensions need and [Init] as PID 1. It is made once and shared.
+// extensions need and [Init] as PID 1. It is made once and shared. systemd, which
+// the payload may ask for, gets to multi-user.target there.
 func RootImage(t testing.TB) string {
 	t.Helper()
 	system, kernel := debian.System(t), debian.NewKernel(t)
 	mkfs := need.Tool(t, "mkfs.ext4", "e2fsprogs")
 	key := map[string]any{
 		"system": system.Folder(), "kernel": kernel.Modules(), "modules": modules(),
-		"init": initScript, "script": modulesScript, "revision": 1,
+		"init": initScript, "script": modulesScript, "trim": trimScript, "revision": 1,
 	}
 	const name = "root.ext4"
 	folder := debian.Cached(t, "machine", key, func(folder string) error {
 		root := filepath.Join(folder, "root")
-		copying := exec.CommandContext(t.Context(), "cp", "-a", "--reflink=auto", system.Folder(), root)
-		if output, err := copying.CombinedOutput(); err != nil {
-			return fmt.Errorf("copying the system: %w\n%s", err, output)
-		}
-		for _, sub := range []string{"payload", "etc/verity.d", "var/lib/extensions", "var/lib/confexts"} {
-			if err := os.MkdirAll(filepath.Join(root, sub), 0o755); err != nil {
-				return err
-			}
-		}
-		if err := os.WriteFile(filepath.Join(root, Init), []byte(initScript), 0o755); err != nil {
+		if err := prepareRoot(t.Context(), system, root); err != nil {
 			return err
 		}
 		command := system.Command(t.Context(), t, map[string]string{kernel.Modules(): "/kernel", root: "/image"},
@@ -107,6 +101,52 @@ func RootImage(t testing.TB) string {
 		return os.RemoveAll(root)
 	})
 	return filepath.Join(folder, name)
+}
+
+// SystemSerial is the serial of a disk with another system than RootImage's, as
+// [NewestImage]: a payload that asks for systemd becomes that one's.
+const SystemSerial = "system"
+
+// NewestImage is an ext4 image of the newest systemd that Debian has, for a disk
+// called [SystemSerial]. It has no modules and no udev.
+func NewestImage(t testing.TB) string {
+	t.Helper()
+	system := debian.Newest(t)
+	mkfs := need.Tool(t, "mkfs.ext4", "e2fsprogs")
+	key := map[string]any{"system": system.Folder(), "init": initScript, "trim": trimScript, "revision": 1}
+	const name = "root.ext4"
+	folder := debian.Cached(t, "machine-newest", key, func(folder string) error {
+		root := filepath.Join(folder, "root")
+		if err := prepareRoot(t.Context(), system, root); err != nil {
+			return err
+		}
+		if err := makeExt4(t.Context(), mkfs, root, filepath.Join(folder, name)); err != nil {
+			return err
+		}
+		return os.RemoveAll(root)
+	})
+	return filepath.Join(folder, name)
+}
+
+// prepareRoot makes root a copy of the system that can be booted.
+func prepareRoot(ctx context.Context, system *debian.Root, root string) error {
+	copying := exec.CommandContext(ctx, "cp", "-a", "--reflink=auto", system.Folder(), root)
+	if output, err := copying.CombinedOutput(); err != nil {
+		return fmt.Errorf("copying the system: %w\n%s", err, output)
+	}
+	for _, sub := range []string{"payload", "etc/verity.d", "var/lib/extensions", "var/lib/confexts"} {
+		if err := os.MkdirAll(filepath.Join(root, sub), 0o755); err != nil {
+			return err
+		}
+	}
+	if err := os.WriteFile(filepath.Join(root, Init), []byte(initScript), 0o755); err != nil {
+		return err
+	}
+	trim := exec.CommandContext(ctx, "sh", "-euc", trimScript, "trim.sh", root)
+	if output, err := trim.CombinedOutput(); err != nil {
+		return fmt.Errorf("trimming the system: %w\n%s", err, output)
+	}
+	return nil
 }
 
 // modules are what the kernel has not built in and machines may load.
