@@ -12,7 +12,7 @@ import (
 
 // programs are the names that the program answers to.
 func programs() []string {
-	return []string{"inlay", "auroraboot", "kairos-agent", "luet", "systemd-sysext", "systemd-confext"}
+	return []string{"inlay", "auroraboot", "immucore", "kairos-agent", "luet", "systemd-sysext", "systemd-confext"}
 }
 
 // cmdNamespace is "namespace": from here on the programs run in a mount namespace of

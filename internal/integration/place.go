@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"path"
+	"strings"
 	"text/template"
 
 	"inlay/internal/extension"
+	"inlay/internal/hint"
 )
 
 // placed is a file, or a link, that belongs to an integration.
@@ -19,8 +21,8 @@ type placed struct {
 
 // values are what the files leave open.
 type values struct {
-	Program, Trials                     string
-	Tool, Variable, Hierarchies, Policy string
+	Program, Trials                           string
+	Kind, Tool, Variable, Hierarchies, Policy string
 }
 
 // Where each integration's files go.
@@ -86,14 +88,14 @@ func (o Options) place(name string) ([]placed, error) {
 		file(initramfsFolder+"/hooks/inlay", "initramfs/hook", 0o755, v)
 		file(initramfsFolder+"/scripts/init-bottom/inlay", "initramfs/script", 0o755, v)
 	default:
-		return nil, fmt.Errorf("placing the integration %q: nobody knows it", name)
+		return nil, hint.Wrap(fmt.Errorf("placing the integration %q: nobody knows it", name), "name one of "+strings.Join(Names(), ", "))
 	}
 	return all, failed
 }
 
 // merge is what systemd's own service for a kind is told.
 func (o Options) merge(k extension.Kind) values {
-	v := values{Tool: k.Tool, Variable: "SYSTEMD_SYSEXT_HIERARCHIES"}
+	v := values{Kind: k.Name, Tool: k.Tool, Variable: "SYSTEMD_SYSEXT_HIERARCHIES"}
 	if !k.Configuration {
 		v.Hierarchies = o.Hierarchies
 	}

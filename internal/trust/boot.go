@@ -41,7 +41,7 @@ type Boot struct {
 // does what the signed image carries.
 func (b Boot) Options(configured Options) (Options, []Problem) {
 	o := Options{
-		Root: configured.Root, System: b.System, Firmware: true, EFIVars: configured.EFIVars,
+		Root: configured.Root, System: b.System, Firmware: true, Carried: true, EFIVars: configured.EFIVars,
 		VendorCAs: b.Image.VendorCAs, Chains: b.Image.Chains,
 		Fingerprints: slices.Concat(configured.Fingerprints, b.Image.Fingerprints),
 		DenyLists:    slices.Concat(configured.DenyLists, b.Image.DenyLists),

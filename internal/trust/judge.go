@@ -219,7 +219,7 @@ func (j *judging) stranger() Judgement {
 	}
 	if left != nil {
 		result.Reason += ", which " + left.why
-		result.Advice = adviceTrust
+		result.Advice = j.set.adviceTrust()
 		if left.pins {
 			result.Advice = advicePinned
 		}

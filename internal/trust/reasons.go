@@ -17,12 +17,13 @@ const (
 	adviceRevoked = "have it signed again with a key that is not revoked"
 	adviceDates   = "check this machine's clock; if it is right, have it signed again with a certificate that is valid"
 	adviceBlind   = "make the firmware's dbx readable, or do not ask for the firmware's keys"
+	adviceCarried = "sign it with a key of the firmware's PK, KEK or db, or have the signed image carry its certificate in /usr/lib/verity.d"
 	advicePinned  = "to trust it: add its fingerprint to the pinned ones"
 )
 
 // unknown judges a signature by nobody who is trusted.
 func (j *judging) unknown(signed string) Judgement {
-	result := Judgement{Signer: j.claimed, Advice: adviceTrust}
+	result := Judgement{Signer: j.claimed, Advice: j.set.adviceTrust()}
 	switch n := len(j.set.Anchors); {
 	case j.set.blind:
 		result.Reason, result.Advice = signed+", and no key is trusted here, since what the firmware's dbx revokes cannot be told", adviceBlind
@@ -55,6 +56,14 @@ func (j *judging) broken(cert *x509.Certificate, err error) Judgement {
 	}
 	result.Reason = oneLine(fmt.Sprintf("the signature is broken: %v", err))
 	return result
+}
+
+// adviceTrust is how somebody comes to be trusted here.
+func (s *Set) adviceTrust() string {
+	if s.carried {
+		return adviceCarried
+	}
+	return adviceTrust
 }
 
 // revoked turns result into that of a signature by a revoked certificate.

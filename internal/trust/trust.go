@@ -110,6 +110,9 @@ type Options struct {
 	// about one key says here whom the machine trusts otherwise: its lists count
 	// whatever is asked, and one that nobody vouches for refuses every image.
 	DenyAnchors Places
+	// Carried says that nobody comes to be trusted by what is put on the disk, which
+	// is what is advised then: see [Boot].
+	Carried bool
 }
 
 // DefaultFolders returns systemd's verity.d folders, the strongest first.
@@ -135,6 +138,7 @@ type Set struct {
 	Named bool
 
 	chains  bool
+	carried bool       // on a trusted boot: what the disk holds adds nobody
 	revoked []Anchor   // would be anchors, had they not been revoked
 	left    []excluded // would be anchors, had the options not left them out
 	dbx     revocations
@@ -169,7 +173,7 @@ func Load(o Options) (*Set, error) {
 	if o.Root == nil && named {
 		return nil, errors.New("loading trust anchors: paths are named, and no root folder to find them in")
 	}
-	l := &loader{options: o, set: &Set{chains: o.Chains}, index: make(map[[32]byte]int)}
+	l := &loader{options: o, set: &Set{chains: o.Chains, carried: o.Carried}, index: make(map[[32]byte]int)}
 	l.revocations()
 	l.collect(o.Places())
 	l.strikeRevoked()

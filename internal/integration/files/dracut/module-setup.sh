@@ -17,6 +17,6 @@ installkernel() {
 install() {
     inst_simple '{{.Program}}'
     # Who signs the initrd says whose extensions count.
-    inst_multiple -o /usr/lib/verity.d/*.crt
+    inst_multiple -o /usr/lib/verity.d/*.crt /usr/lib/inlay/config.yaml
     inst_hook pre-pivot 50 "$moddir/inlay-boot.sh"
 }
