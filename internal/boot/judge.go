@@ -79,7 +79,7 @@ func (x *Extension) describe(v verdict) {
 		x.Result = LeftOut
 	case v.Verdict == nil: // it could not even be opened
 		x.Result = Unreachable
-	case v.Verdict.Result == verify.Missing, v.Verdict.Result == verify.Unreadable:
+	case v.Result == verify.Missing, v.Result == verify.Unreadable:
 		x.Result = Unreachable
 	}
 	x.because(v.err)

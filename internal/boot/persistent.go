@@ -36,7 +36,7 @@ const (
 func (p *pass) findPersistent(context.Context) (string, error) {
 	d, err := p.persistent()
 	if err == nil && p.holdsStore(d.Device) {
-		return "", p.addStores(p.Target, "")
+		return "", p.addStores()
 	}
 	var root *os.Root
 	var at string
@@ -44,10 +44,10 @@ func (p *pass) findPersistent(context.Context) (string, error) {
 		root, at, err = p.openPersistent(d)
 	}
 	if err != nil {
-		return "", errors.Join(fmt.Errorf("the node's store is unreachable: %w", err), p.addStores(p.Target, ""))
+		return "", errors.Join(fmt.Errorf("the node's store is unreachable: %w", err), p.addStores())
 	}
 	if root == nil {
-		return fmt.Sprintf("%s has nothing for this boot", d.Node()), p.addStores(p.Target, "")
+		return fmt.Sprintf("%s has nothing for this boot", d.Node()), p.addStores()
 	}
 	var found []string
 	for _, k := range p.Kinds {

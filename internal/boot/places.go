@@ -47,22 +47,21 @@ func (p *pass) findPlaces(ctx context.Context) (string, error) {
 	case bootstate.Recovery, bootstate.AutoReset:
 		return p.findPersistent(ctx)
 	default:
-		return "", p.addStores(p.Target, "")
+		return "", p.addStores()
 	}
 }
 
-// addStores adds the stores below root, whose files the running system sees below
-// at ("" is its root).
-func (p *pass) addStores(root *os.Root, at string) error {
+// addStores adds the stores of the system itself.
+func (p *pass) addStores() error {
 	for _, k := range p.Kinds {
-		s, err := store.Open(root, k, store.Options{})
+		s, err := store.Open(p.Target, k, store.Options{})
 		if err != nil {
 			return err
 		}
 		if !p.DryRun {
 			s.Settle() // a change that the power ended is none
 		}
-		p.places = append(p.places, place{kind: k, store: s, at: at})
+		p.places = append(p.places, place{kind: k, store: s})
 	}
 	return nil
 }

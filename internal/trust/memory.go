@@ -25,6 +25,6 @@ func InMemory(root *os.Root, name string) bool {
 	if err := unix.Fstatfs(int(f.Fd()), &stat); err != nil {
 		return false
 	}
-	kind := int64(stat.Type)
+	kind := uint32(stat.Type) // signed on some machines
 	return kind == unix.TMPFS_MAGIC || kind == unix.RAMFS_MAGIC
 }
