@@ -1,11 +1,8 @@
 package integration
 
 import (
-	"bytes"
 	"fmt"
-	"path"
 	"strings"
-	"text/template"
 
 	"inlay/internal/extension"
 	"inlay/internal/hint"
@@ -105,13 +102,37 @@ func (o Options) merge(k extension.Kind) values {
 	return v
 }
 
-// fill makes the text of a file.
+// fill makes the text of a file: what stands between @ signs is filled in, and the
+// lines from @IF NAME@ to @END@ are there only if NAME has a value. A package for
+// templates would keep two megabytes in the program that nothing else needs.
 func fill(from string, v values) ([]byte, error) {
-	t, err := template.New(path.Base(from)).Option("missingkey=error").ParseFS(files, "files/"+from)
+	text, err := files.ReadFile("files/" + from)
 	if err != nil {
 		return nil, err
 	}
-	var b bytes.Buffer
-	err = t.Execute(&b, v)
-	return b.Bytes(), err
+	words := map[string]string{
+		"PROGRAM": v.Program, "TRIALS": v.Trials, "TOOL": v.Tool, "VARIABLE": v.Variable, "HIERARCHIES": v.Hierarchies, "POLICY": v.Policy,
+		"KIND": v.Kind,
+	}
+	var pairs []string
+	for word, value := range words {
+		pairs = append(pairs, "@"+word+"@", value)
+	}
+	replacer := strings.NewReplacer(pairs...)
+	var b strings.Builder
+	show := true
+	for line := range strings.Lines(string(text)) {
+		mark := strings.TrimSpace(line)
+		if name, ok := strings.CutPrefix(mark, "@IF "); ok {
+			show = words[strings.TrimSuffix(name, "@")] != ""
+			continue
+		}
+		switch {
+		case mark == "@END@":
+			show = true
+		case show:
+			b.WriteString(replacer.Replace(line))
+		}
+	}
+	return []byte(b.String()), nil
 }

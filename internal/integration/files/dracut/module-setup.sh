@@ -2,7 +2,7 @@
 # Placed by inlay boot install: the boot step in an initrd made by dracut.
 
 check() {
-    require_binaries '{{.Program}}' || return 1
+    require_binaries '@PROGRAM@' || return 1
     return 0
 }
 
@@ -15,7 +15,7 @@ installkernel() {
 }
 
 install() {
-    inst_simple '{{.Program}}'
+    inst_simple '@PROGRAM@'
     # Who signs the initrd says whose extensions count.
     inst_multiple -o /usr/lib/verity.d/*.crt /usr/lib/inlay/config.yaml
     inst_hook pre-pivot 50 "$moddir/inlay-boot.sh"
