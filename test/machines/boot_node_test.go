@@ -164,16 +164,19 @@ type fate struct {
 	reason string
 }
 
-// bootReport reads the report of a case and compares what became of each extension,
-// by the name of its kind and its own.
-func (n *bootNode) bootReport(t *testing.T, name string, want map[string]fate) *boot.Report {
+// report reads the report of a case and compares what became of each extension, by the
+// name of its kind and its own, or by its path if it is of no store.
+func (n *bootNode) report(t *testing.T, name string, want map[string]fate) *boot.Report {
 	t.Helper()
 	r := decode[boot.Report](t, n.a, name+"-report")
 	got := map[string]fate{}
 	for _, x := range r.Extensions {
 		key := x.Kind + " " + x.Name
-		if x.From != "active" && x.From != "common" && got[key] != (fate{}) || x.From[0] == '/' {
-			key += " in " + path.Dir(x.Path)
+		if path.IsAbs(x.From) {
+			key = x.Path
+		}
+		if _, twice := got[key]; twice {
+			t.Errorf("%s: %s is there twice", name, key)
 		}
 		f := fate{x.Result, x.From, x.Reason}
 		if part := want[key].reason; part != "" && strings.Contains(f.reason, part) {
@@ -182,11 +185,11 @@ func (n *bootNode) bootReport(t *testing.T, name string, want map[string]fate) *
 		got[key] = f
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(fate{})); diff != "" {
-		t.Errorf("what became of the extensions (-want +got):\n%s", diff)
+		t.Errorf("%s: what became of the extensions (-want +got):\n%s", name, diff)
 	}
 	for _, s := range r.Steps {
 		if s.Bad {
-			t.Errorf("step %s: %s", s.Step, s.Text)
+			t.Errorf("%s: step %s: %s", name, s.Step, s.Text)
 		}
 	}
 	return &r

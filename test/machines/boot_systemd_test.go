@@ -45,7 +45,7 @@ func TestBootBySystemd(t *testing.T) {
 			n.add(bootExtension{name: "foreign", signer: foreign}, "active")
 
 			n.payload.run("looked up")
-			n.payload.run("content up hello; content up shared; content up foreign")
+			n.payload.run("readable up hello shared foreign")
 			n.payload.run(`result units "setting=$(cat /etc/inlay-test/settings/name) target=$(systemctl is-active multi-user.target)` +
 				` boot=$(systemctl is-active inlay-boot.service) good=$(systemctl is-active inlay-boot-good.service)` +
 				` sysext=$(systemctl is-active systemd-sysext.service) confext=$(systemctl is-active systemd-confext.service)` +
@@ -59,7 +59,7 @@ func TestBootBySystemd(t *testing.T) {
 				}
 			}()
 
-			r := n.bootReport(t, "up", map[string]fate{
+			r := n.report(t, "up", map[string]fate{
 				"sysext hello": {result: boot.Linked, from: "active"}, "confext settings": {result: boot.Linked, from: "active"},
 				"sysext shared":  {result: boot.Linked, from: "common"},
 				"sysext foreign": {result: boot.Refused, from: "active", reason: "which is not the one trusted key"},

@@ -50,6 +50,17 @@ func inlayKeyPair(t *testing.T, name string) keyPair {
 // newKeyPair makes a key of the algorithm and a self-signed certificate for it.
 func newKeyPair(t *testing.T, name, algorithm string) keyPair {
 	t.Helper()
+	return newKeyPairUntil(t, name, algorithm, time.Now().Add(30*24*time.Hour))
+}
+
+// newKeyPairUntil makes one that is valid until a time, from a day before that or
+// before now.
+func newKeyPairUntil(t *testing.T, name, algorithm string, until time.Time) keyPair {
+	t.Helper()
+	from := time.Now()
+	if until.Before(from) {
+		from = until
+	}
 	signer, err := generate(algorithm)
 	if err != nil {
 		t.Fatal(err)
@@ -58,8 +69,8 @@ func newKeyPair(t *testing.T, name, algorithm string) keyPair {
 		SerialNumber: big.NewInt(time.Now().UnixNano()),
 		Subject:      pkix.Name{CommonName: "inlay test " + name},
 		// The emulated clock may be a little off.
-		NotBefore:             time.Now().Add(-24 * time.Hour),
-		NotAfter:              time.Now().Add(30 * 24 * time.Hour),
+		NotBefore:             from.Add(-24 * time.Hour),
+		NotAfter:              until,
 		KeyUsage:              x509.KeyUsageDigitalSignature,
 		BasicConstraintsValid: true,
 	}
