@@ -99,6 +99,7 @@ func TestBuiltIn(t *testing.T) {
 	t.Parallel()
 	db := sample.Pair(t, sample.Certificate{Name: "db", Key: rsaKey(t)})
 	other := sample.Pair(t, sample.Certificate{Name: "other", Key: rsaKey(t)})
+	kek := sample.Pair(t, sample.Certificate{Name: "kek", Key: rsaKey(t)})
 	one, two := sample.Pair(t, sample.Certificate{Name: "one"}), sample.Pair(t, sample.Certificate{Name: "two"})
 	booted := "rd.immucore.uki " + word(one.Certificate)
 	loader := func(at string) map[string]string { return map[string]string{"StubImageIdentifier": at} }
@@ -120,6 +121,7 @@ func TestBuiltIn(t *testing.T) {
 		{"of an image that was not booted", "rd.immucore.uki", booted, db, "EFI/kairos/active.efi", loader(`\EFI\kairos\active.efi`), 0, ""},
 		{"part of a word", "rd.immucore.uki", `rd.immucore.uki "x=` + word(one.Certificate) + `"`, db, "EFI/kairos/active.efi", loader(`\EFI\kairos\active.efi`), 0, ""},
 		{"signed by another", booted, booted, other, "EFI/kairos/active.efi", loader(`\EFI\kairos\active.efi`), 0, "the image"},
+		{"signed by a key in KEK alone", booted, booted, kek, "EFI/kairos/active.efi", loader(`\EFI\kairos\active.efi`), 0, "the image"},
 		{"not signed", booted, booted, nil, "EFI/kairos/active.efi", loader(`\EFI\kairos\active.efi`), 0, "not signed"},
 		{"no image", booted, booted, db, "EFI/kairos/passive.efi", loader(`\EFI\kairos\active.efi`), 0, "looking for the booted image"},
 		{"nobody says which", booted, booted, db, "EFI/kairos/active.efi", nil, 0, "doesn't say which image"},
@@ -133,6 +135,7 @@ func TestBuiltIn(t *testing.T) {
 			n.write("run/cos/efi/EFI/here", "")
 			n.write("run/cos/efi/"+test.at, image(t, test.inside, test.signer))
 			n.firmware(db.Certificate, test.loader)
+			n.variable("KEK", kek.Certificate)
 			given, problems := boot.BuiltIn(t.Context(), n.root())
 			if len(given) != test.want {
 				t.Errorf("%d anchors, %v", len(given), problems)

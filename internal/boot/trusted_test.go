@@ -396,10 +396,17 @@ func (n *node) firmware(db *x509.Certificate, loader map[string]string) {
 }
 
 // revoke has dbx name a certificate.
-func (n *node) revoke(c *x509.Certificate) {
+func (n *node) revoke(c *x509.Certificate) { n.variable("dbx", c) }
+
+// variable has a variable of the firmware hold a certificate.
+func (n *node) variable(name string, c *x509.Certificate) {
 	n.t.Helper()
+	vendor := efi.GlobalVariable()
+	if name == "dbx" {
+		vendor = efi.ImageSecurity()
+	}
 	list := efi.List{Type: efi.X509(), Entries: []efi.Entry{{Data: c.Raw}}}
-	n.write("sys/firmware/efi/efivars/"+efi.FileName("dbx", efi.ImageSecurity()), string(efi.Variable{Attributes: 6, Data: list.Marshal()}.Marshal()))
+	n.write("sys/firmware/efi/efivars/"+efi.FileName(name, vendor), string(efi.Variable{Attributes: 6, Data: list.Marshal()}.Marshal()))
 }
 
 func readJSON(t *testing.T, file string, v any) {
