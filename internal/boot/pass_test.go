@@ -372,32 +372,3 @@ func TestUnknownSigner(t *testing.T) {
 		})
 	}
 }
-
-// tree is all that lies below the node.
-func (n *node) tree() map[string]string {
-	n.t.Helper()
-	all := map[string]string{}
-	err := filepath.WalkDir(n.dir, func(at string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		text := info.Mode().String() + info.ModTime().String()
-		if d.Type() == fs.ModeSymlink {
-			target, err := os.Readlink(at)
-			if err != nil {
-				return err
-			}
-			text += target
-		}
-		all[at] = text
-		return nil
-	})
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	return all
-}
