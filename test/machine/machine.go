@@ -27,6 +27,8 @@ type Machine struct {
 	// Root is an ext4 image whose PID 1 is [Init], as [RootImage] makes it; "" if
 	// what Firmware boots brings its own system.
 	Root string
+	// Initrd is the initial RAM disk of a machine without Firmware, "" if it needs none.
+	Initrd string
 	// Disks come after the root, each found in the machine by its serial.
 	Disks []Disk
 	// Firmware boots the machine with Secure Boot; without it QEMU starts the
@@ -35,6 +37,9 @@ type Machine struct {
 	// TPM gives the machine a new TPM 2.0, emulated by swtpm. Firmware measures
 	// what it boots into it.
 	TPM bool
+	// Reboots says that a machine without Firmware may start anew, its disks as it has
+	// left them; otherwise it ends there.
+	Reboots bool
 	// Arguments are added to the kernel's command line. Under Secure Boot the
 	// signed kernel image has its own, see [UKI].
 	Arguments []string

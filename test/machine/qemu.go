@@ -57,7 +57,7 @@ func (m Machine) qemu(t testing.TB) (arguments []string, binds map[string]string
 		"-serial", "stdio",
 		"-chardev", "file,id=results,path=" + resultsDescriptor, "-serial", "chardev:results",
 	}
-	if m.Firmware == nil || !m.Firmware.Reboots {
+	if !m.Reboots && (m.Firmware == nil || !m.Firmware.Reboots) {
 		arguments = append(arguments, "-no-reboot")
 	}
 	if m.Firmware == nil {
@@ -67,6 +67,9 @@ func (m Machine) qemu(t testing.TB) (arguments []string, binds map[string]string
 			"-kernel", file(kernel.Uncompressed()),
 			"-append", strings.Join(append(DefaultArguments(), m.Arguments...), " "),
 		)
+		if m.Initrd != "" {
+			arguments = append(arguments, "-initrd", file(m.Initrd))
+		}
 	} else {
 		variables := m.Firmware.Variables
 		switch {
