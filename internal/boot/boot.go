@@ -57,6 +57,9 @@ type Options struct {
 	// Cover lays an empty folder, in which nobody can write, over each of these,
 	// below Target; nil mounts them. It returns what went wrong with which.
 	Cover func(folders []string) map[string]error
+	// Reload has systemd read its settings anew: it had read them before some were
+	// covered. Nil is where it is not running yet.
+	Reload func(context.Context) error
 	// InMemory says that a folder is in the memory of this boot; nil asks the kernel.
 	InMemory func(root *os.Root, name string) bool
 	// PerImage and Total bound the time for one image and for the pass; 0 is the

@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -41,23 +42,32 @@ func (p *pass) coverings() []covering {
 				all = append(all, covering{path: folder, kinds: []string{k.Name}})
 			}
 		}
-		for _, units := range []string{"etc/systemd/system", "etc/systemd/system.control", "usr/local/lib/systemd/system"} {
-			all = append(all, covering{path: units + "/" + k.Unit + ".d", kinds: []string{k.Name}, drop: true})
-		}
+		all = append(all, dropIns(k.Unit, k.Name)...)
 	}
 	all = append(all, covering{path: "etc/verity.d"}, covering{path: "usr/local/lib/verity.d"})
 	if !p.InMemory(p.Target, "usr/lib/verity.d") {
 		all = append(all, covering{path: "usr/lib/verity.d"})
 	}
+	return append(all, dropIns("inlay-boot.service")...)
+}
+
+// dropIns are the folders on a disk with single settings of a unit, which is about
+// kinds: its own, and those of all units whose names begin as its does up to a dash
+// (systemd.unit(5)). Settings of all services whatsoever are left to whoever made them.
+func dropIns(unit string, kinds ...string) []covering {
+	var all []covering
+	first, _, _ := strings.Cut(unit, "-")
 	for _, units := range []string{"etc/systemd/system", "etc/systemd/system.control", "usr/local/lib/systemd/system"} {
-		all = append(all, covering{path: units + "/inlay-boot.service.d", drop: true})
+		all = append(all,
+			covering{path: units + "/" + unit + ".d", kinds: kinds, drop: true},
+			covering{path: units + "/" + first + "-.service.d", drop: true})
 	}
 	return all
 }
 
 // cover lays an empty folder over each of those. What cannot be covered keeps
 // systemd from merging the kinds that it is about.
-func (p *pass) cover() (string, error) {
+func (p *pass) cover(ctx context.Context) (string, error) {
 	if p.State == nil || !p.State.TrustedBoot {
 		return "", nil
 	}
@@ -103,7 +113,28 @@ func (p *pass) cover() (string, error) {
 		done++
 		p.note(func(r *Report) { r.Covered = append(r.Covered, c) })
 	}
+	errs = append(errs, p.reload(ctx, folders, held, about))
 	return fmt.Sprintf("%d folders in which nothing counts on a trusted boot", done), errors.Join(errs...)
+}
+
+// reload has systemd forget the settings that were in covered folders, as it had read
+// them before.
+func (p *pass) reload(ctx context.Context, folders []string, held map[string][]string, about map[string]covering) error {
+	read := slices.DeleteFunc(slices.Clone(folders), func(at string) bool { return !about[at].drop || len(held[at]) == 0 })
+	if p.DryRun || p.Reload == nil || len(read) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.PerImage)
+	defer cancel()
+	err := p.Reload(ctx)
+	if err == nil {
+		return nil
+	}
+	var errs []error
+	for _, at := range read {
+		errs = append(errs, p.uncovered(about[at], fmt.Errorf("what was in it counts until systemd is reloaded: %w", err)))
+	}
+	return errors.Join(errs...)
 }
 
 // uncovered notes that a folder stays open, and what follows.

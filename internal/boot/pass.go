@@ -65,7 +65,7 @@ func (p *pass) run(ctx context.Context) {
 	off := p.switchedOff()
 	// What keeps others out stands, whatever is switched off, and before anything is
 	// read that somebody could have written to bring this step down.
-	p.step("cover", p.cover)
+	p.step("cover", func() (string, error) { return p.cover(ctx) })
 	if off || !known {
 		return
 	}

@@ -118,14 +118,28 @@ func TestSettingsCovered(t *testing.T) {
 	t.Parallel()
 	n := newNode(t, "rd.immucore.uki")
 	want := []string{"etc/verity.d", "usr/local/lib/verity.d"}
-	for _, unit := range []string{"systemd-sysext.service.d", "systemd-confext.service.d", "inlay-boot.service.d"} {
+	for _, unit := range []string{"systemd-sysext.service.d", "systemd-confext.service.d", "inlay-boot.service.d", "systemd-.service.d", "inlay-.service.d"} {
 		want = append(want, "etc/systemd/system/"+unit, "etc/systemd/system.control/"+unit, "usr/local/lib/systemd/system/"+unit)
 	}
 	for _, folder := range append(want, "usr/lib/systemd/system/systemd-sysext.service.d", "etc/systemd/system/ssh.service.d", "usr/lib/verity.d") {
 		n.write(folder+"/50.conf", "x")
 	}
-	c := &covers{}
-	n.run(c.trusted)
+	c, reloaded := &covers{}, 0
+	var failed error
+	reload := func(o *boot.Options) {
+		o.Reload = func(contextT) error {
+			reloaded++
+			return failed
+		}
+	}
+	r := n.run(c.trusted, reload)
+	if reloaded != 1 || len(n.names(boot.HandedOver)) != 2 {
+		t.Errorf("systemd was reloaded %d times, to forget what it had read: %+v", reloaded, r.Steps)
+	}
+	failed = errors.New("it does not answer")
+	if n.run(c.trusted, reload); len(n.names(boot.HandedOver)) != 0 {
+		t.Errorf("what systemd has not forgotten counts: %q is handed over", n.names(boot.HandedOver))
+	}
 	for _, folder := range want {
 		if !slices.Contains(c.folders, folder) {
 			t.Errorf("/%s stays open", folder)

@@ -68,6 +68,9 @@ func (env *Env) runBoot(ctx context.Context, o bootOptions) error {
 	options.SetAside = func(ctx context.Context, k extension.Kind) error {
 		return layer.New(system, layer.Options{Getenv: env.Getenv, Now: env.Now}).SetAside(ctx, k)
 	}
+	if inPlace { // else systemd reads the settings of the target later
+		options.Reload = layer.New(system, layer.Options{Getenv: env.Getenv, Now: env.Now}).Reload
+	}
 	// A configuration that cannot be read is told of by the step itself.
 	if c, err := config.Load(target, config.Options{Default: true}); err == nil {
 		options.PerImage, options.Total, options.Strict = c.Boot.ImageTime, c.Boot.Time, isTrue(c.Boot.Strict)
