@@ -119,7 +119,10 @@ func (j *job) overlayOptions(w *writing) (mount.Flags, []string, error) {
 	r := &j.plan.Request
 	flags := mount.NoDev
 	if j.kind.Configuration {
-		flags |= mount.NoSuid | mount.NoExec
+		flags |= mount.NoSuid
+		if !initScripts(r.Root) {
+			flags |= mount.NoExec
+		}
 	}
 	if r.NoExec != nil {
 		flags &^= mount.NoExec

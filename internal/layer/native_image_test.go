@@ -286,3 +286,32 @@ func TestNativeConfext(t *testing.T) {
 		t.Errorf("/usr is mounted as %+v", h.at("usr"))
 	}
 }
+
+// TestNativeConfextInitScripts: where init runs scripts that lie below /etc they can be
+// executed after a merge; where it is systemd, they lie there for nobody.
+func TestNativeConfextInitScripts(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	for name, c := range map[string]struct{ init, options string }{
+		"busybox": {"bin/busybox", "ro,nosuid,nodev,relatime"},
+		"systemd": {"usr/lib/systemd/systemd", "ro,nosuid,nodev,noexec,relatime"},
+		"none":    {"", "ro,nosuid,nodev,noexec,relatime"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHost(t, unix.MS_PRIVATE)
+			h.kind = extension.Confext()
+			h.write("etc/init.d/rcS", "#!/bin/sh\n")
+			if c.init != "" {
+				h.write(c.init, "program")
+				h.write("sbin/", "")
+				h.check(os.Symlink("/"+c.init, h.path("sbin/init")))
+			}
+			h.folder("var/lib/confexts/one", "one", map[string]string{"etc/one.conf": "one"})
+			h.merge()
+			if etc := h.at("etc"); etc.Options != c.options {
+				t.Errorf("/etc is mounted as %+v", etc)
+			}
+		})
+	}
+}
