@@ -89,6 +89,21 @@ func Engines(t testing.TB) *Root {
 	})
 }
 
+// Initrds returns the root with what makes initial RAM disks: dracut, and
+// initramfs-tools with busybox.
+func Initrds(t testing.TB) *Root {
+	t.Helper()
+	return open(t, recipe{
+		Name:  "initrds",
+		Suite: suite,
+		Packages: []string{
+			"busybox", "cpio", "dracut-core", "initramfs-tools-core", "kmod", "udev", "xz-utils", "zstd",
+		},
+		Exclude:  manuals(),
+		Revision: 1,
+	})
+}
+
 // Newest returns the root with the newest systemd that Debian has: that of the
 // suite where packages come first, or the next one while nothing can be installed
 // of that. It is for what systemd does itself, and brings no other tools but the
