@@ -161,14 +161,10 @@ func TestTrustedBootLetsNothingElseIn(t *testing.T) {
 		if got := bytes.Count(n.a.file(t, "first-verity"), []byte("root_hash_sig_key_desc")); got != len(byKernel) {
 			t.Errorf("the kernel has checked %d signatures:\n%s", got, n.a.files["first-verity"])
 		}
-		if diff := cmp.Diff(map[string]string{"etc": ""}, results.Case(t, "planted")); diff != "" {
-			t.Error(diff)
-		}
+		checkCase(t, results, "planted", map[string]string{"etc": ""})
 	})
 	for _, when := range []string{"closed", "merged", "unmerged"} {
-		if diff := cmp.Diff(map[string]string{"open": ""}, results.Case(t, when)); diff != "" {
-			t.Errorf("%s: %s", when, diff)
-		}
+		checkCase(t, results, when, map[string]string{"open": ""})
 	}
 	t.Run("changed after the merge", func(t *testing.T) {
 		checkContent(t, results, "corrupted", "p384", "unreadable")
@@ -202,7 +198,7 @@ func TestTrustedBootLetsNothingElseIn(t *testing.T) {
 				t.Errorf("%s is linked", x.FileName)
 			}
 		}
-		for _, name := range strings.Fields(good) {
+		for name := range strings.FieldsSeq(good) {
 			checkContent(t, results, "hidden", name, "none")
 		}
 	})
@@ -216,5 +212,13 @@ func checkContent(t *testing.T, results *machine.Results, when, name, want strin
 	t.Helper()
 	if got := results.Case(t, when+"-"+name)["content"]; got != want {
 		t.Errorf("%s: %s is %s, not %s", when, name, got, want)
+	}
+}
+
+// checkCase compares what the guest reported with what is wanted.
+func checkCase(t *testing.T, results *machine.Results, name string, want map[string]string) {
+	t.Helper()
+	if diff := cmp.Diff(want, results.Case(t, name)); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", name, diff)
 	}
 }
