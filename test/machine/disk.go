@@ -90,10 +90,8 @@ func RootImage(t testing.TB) string {
 		if err := prepareRoot(t.Context(), system, root); err != nil {
 			return err
 		}
-		command := system.Command(t.Context(), t, map[string]string{kernel.Modules(): "/kernel", root: "/image"},
-			append([]string{"sh", "-euc", modulesScript, "modules.sh", kernel.Version}, modules()...)...)
-		if output, err := command.CombinedOutput(); err != nil {
-			return fmt.Errorf("adding the kernel's modules: %w\n%s", err, output)
+		if err := addModules(t, system, kernel, root, modules()); err != nil {
+			return err
 		}
 		if err := makeExt4(t.Context(), mkfs, root, filepath.Join(folder, name)); err != nil {
 			return err
@@ -126,6 +124,53 @@ func NewestImage(t testing.TB) string {
 		return os.RemoveAll(root)
 	})
 	return filepath.Join(folder, name)
+}
+
+// LiveRoot returns the folder of the system that RootImage is made of, for media: with
+// the modules to read discs, and without what only installs packages.
+func LiveRoot(t testing.TB) string {
+	t.Helper()
+	system, kernel := debian.System(t), debian.NewKernel(t)
+	wanted := append(modules(), "ahci", "isofs", "sr_mod")
+	without := []string{
+		"boot", "usr/bin/apt*", "usr/bin/dpkg*", "usr/bin/perl*", "usr/bin/sqv", "usr/lib/apt", "usr/lib/locale",
+		"usr/lib/x86_64-linux-gnu/gconv", "usr/lib/x86_64-linux-gnu/libapt*", "usr/lib/x86_64-linux-gnu/perl-base",
+		"usr/share/bash-completion", "usr/share/common-licenses", "usr/share/doc", "usr/share/keyrings",
+		"usr/share/perl5", "usr/share/zsh", "usr/lib/systemd/catalog", "usr/lib/systemd/systemd-networkd", "var/cache", "var/lib/apt", "var/lib/dpkg",
+	}
+	key := map[string]any{
+		"system": system.Folder(), "kernel": kernel.Modules(), "modules": wanted, "without": without,
+		"init": initScript, "script": modulesScript, "trim": trimScript, "revision": 1,
+	}
+	const name = "root"
+	folder := debian.Cached(t, "machine-live", key, func(folder string) error {
+		root := filepath.Join(folder, name)
+		if err := prepareRoot(t.Context(), system, root); err != nil {
+			return err
+		}
+		for _, pattern := range without {
+			found, err := filepath.Glob(filepath.Join(root, pattern))
+			for _, path := range found {
+				err = errors.Join(err, os.RemoveAll(path))
+			}
+			if err != nil {
+				return fmt.Errorf("leaving out %q: %w", pattern, err)
+			}
+		}
+		return addModules(t, system, kernel, root, wanted)
+	})
+	return filepath.Join(folder, name)
+}
+
+// addModules puts modules of the kernel, and what they take, into root.
+func addModules(t testing.TB, system *debian.Root, kernel *debian.Kernel, root string, names []string) error {
+	t.Helper()
+	command := system.Command(t.Context(), t, map[string]string{kernel.Modules(): "/kernel", root: "/image"},
+		append([]string{"sh", "-euc", modulesScript, "modules.sh", kernel.Version}, names...)...)
+	if output, err := command.CombinedOutput(); err != nil {
+		return fmt.Errorf("adding the kernel's modules: %w\n%s", err, output)
+	}
+	return nil
 }
 
 // prepareRoot makes root a copy of the system that can be booted.

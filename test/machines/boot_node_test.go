@@ -39,21 +39,24 @@ func newBootNode(t *testing.T, install ...string) *bootNode {
 	t.Helper()
 	p := newPayload(t)
 	n := &bootNode{payload: p, root: filepath.Join(p.folder, "root"), a: newAnswers(t)}
-	program, err := os.ReadFile(inlay(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	n.file("usr/bin/inlay", string(program))
-	if err := os.Chmod(filepath.Join(n.root, "usr/bin/inlay"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	n.file("usr/lib/os-release", readFile(t, filepath.Join(debian.System(t).Folder(), "usr/lib/os-release")))
-	if len(install) > 0 {
-		runInlay(t, append([]string{"boot", "install", "--root", n.root}, install...)...)
-	}
+	installInlay(t, n.root, install...)
 	p.script.WriteString(verifyScript)
 	p.script.WriteString(bootScript)
 	return n
+}
+
+// installInlay lays inlay into the root of a system of Debian, and its boot step.
+func installInlay(t *testing.T, root string, install ...string) {
+	t.Helper()
+	program := filepath.Join(root, "usr/bin/inlay")
+	writeFile(t, program, readFile(t, inlay(t)))
+	if err := os.Chmod(program, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, filepath.Join(root, "usr/lib/os-release"), readFile(t, filepath.Join(debian.System(t).Folder(), "usr/lib/os-release")))
+	if len(install) > 0 {
+		runInlay(t, append([]string{"boot", "install", "--root", root}, install...)...)
+	}
 }
 
 // bySystemd has systemd boot, and the script run once multi-user.target is there.
