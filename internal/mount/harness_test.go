@@ -40,7 +40,7 @@ func alone(t *testing.T) bool {
 func forgetOthers(t *testing.T) {
 	t.Helper()
 	for _, info := range slices.Backward(must(mount.Mounts())(t)) {
-		if strings.HasPrefix(info.MountPoint, os.TempDir()+"/") {
+		if strings.HasPrefix(info.MountPoint, os.TempDir()+"/") { //nolint:usetesting // where all tests have their folders
 			ok(t, unix.Unmount(info.MountPoint, unix.MNT_DETACH))
 		}
 	}
