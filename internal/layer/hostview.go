@@ -81,7 +81,7 @@ func (v *hostView) list(folder string) (map[string]fs.FileMode, error) {
 	if list, known := v.listings[folder]; known {
 		return list, nil
 	}
-	f, err := v.root.OpenFile(folder, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	f, err := v.openFolder(folder)
 	if err != nil {
 		return nil, err
 	}
@@ -101,6 +101,23 @@ func (v *hostView) list(folder string) (map[string]fs.FileMode, error) {
 	}
 	v.listings[folder] = list
 	return list, nil
+}
+
+// openFolder opens a folder to be listed. A file that os.Root has opened looks at each
+// entry anew to list it, of which the host's folders have thousands: the types are
+// known without that.
+func (v *hostView) openFolder(folder string) (*os.File, error) {
+	f, err := v.root.OpenFile(folder, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("fcntl", err)
+	}
+	// By this name it looks at what the file system tells no type of.
+	return os.NewFile(uintptr(fd), fmt.Sprintf("/proc/self/fd/%d", fd)), nil
 }
 
 // at returns the type of what the host has at a path below the hierarchy, links

@@ -65,29 +65,6 @@ func (p *Plan) judge(ctx context.Context, c *discover.Candidate) (*Item, error) 
 	return i, nil
 }
 
-// suits refuses what the engine cannot merge, whatever is in it.
-func (p *Plan) suits(c *discover.Candidate) error {
-	if c.Type == discover.Stack {
-		return refusedAs(hint.Wrap(errors.New("a folder of layers (.mstack), which systemd lists and doesn't merge"), "build one image of the layers: inlay build"))
-	}
-	if p.Request.Engine != EngineSystemd {
-		return nil
-	}
-	if why := extension.AwkwardName(c.Name); why != "" {
-		return refusedAs(hint.Wrap(errors.New(why), "give the extension another name, or choose the native engine"))
-	}
-	if !c.Type.Folder() {
-		return nil
-	}
-	for _, h := range p.Request.Hierarchies {
-		if c.Path == "." || extension.Within(c.Path, []string{h[1:]}) {
-			return refusedAs(hint.Wrap(fmt.Errorf("a folder inside of %q, or around it, over which systemd cannot lay it", h),
-				fmt.Sprintf("move it to /var/lib/extensions/%s, or choose the native engine", c.Name)))
-		}
-	}
-	return nil
-}
-
 // open opens a candidate and has it verified: the very file that is used.
 func (p *Plan) open(ctx context.Context, i *Item) error {
 	o, err := i.Candidate.Open(p.Request.Root)

@@ -220,14 +220,20 @@ func TestNativeLimits(t *testing.T) {
 	}
 }
 
-// TestNativeDepth: a host that is an overlay itself is merged into; one that is an
-// overlay on an overlay is named.
+// TestNativeDepth: a host that is an overlay itself is merged into, without the folder
+// in it that would need one more; one that is an overlay on an overlay is named.
 func TestNativeDepth(t *testing.T) {
 	if !alone(t) {
 		return
 	}
 	h := newHost(t, unix.MS_PRIVATE)
 	h.extension("one", map[string]string{"usr/bin/one": "one"})
+	h.folder("usr/local/lib/extensions/inside", "inside", map[string]string{"usr/bin/inside": "inside"})
+	h.more = func(r *layer.Request) { r.Old = true }
+	if h.merge(); h.read("usr/bin/inside") != "inside" {
+		t.Error("a folder of the host's own file system is not merged")
+	}
+	h.unmerge()
 	for n := range 2 {
 		lower := h.path(fmt.Sprintf("lower%d", n))
 		h.check(os.MkdirAll(lower, 0o755))
@@ -236,6 +242,9 @@ func TestNativeDepth(t *testing.T) {
 		if n == 0 {
 			if err != nil || h.read("usr/bin/one") != "one" || h.read("usr/bin/tool") != "host's tool" {
 				t.Fatalf("%v, %q", err, h.read("usr/bin/one"))
+			}
+			if x := h.item("inside"); x.State != layer.Refused || !strings.Contains(x.Reason, "an overlay already") {
+				t.Errorf("%+v", x)
 			}
 			if _, err := h.do("refresh", layer.RunOptions{Always: true}); err != nil {
 				t.Error(err)
