@@ -53,6 +53,33 @@ type Options struct {
 	// equals it, to the nanosecond, takes 32 bytes instead of 64. The zero Time
 	// means the Unix epoch.
 	BuildTime time.Time
+
+	// Codec compresses the content of files; nil stores it as it is.
+	Codec Codec
+
+	// Kernel is the oldest Linux that is to mount the image. What it doesn't
+	// know is not used. The zero Version means DefaultKernel.
+	Kernel Version
+
+	// Workers is how many goroutines compress, which does not show in the image.
+	// Zero means one for each processor that Go uses.
+	Workers int
+
+	// ClusterSize is the most bytes of a physical cluster of LZ4, a power of two
+	// from BlockSize to 1 MiB. Zero means 64 KiB.
+	ClusterSize int
+}
+
+// Version is that of a Linux kernel.
+type Version struct{ Major, Minor int }
+
+// DefaultKernel is the oldest Linux that mounts an image unless Options say so.
+func DefaultKernel() Version { return Version{5, 15} }
+
+// Needs is what a kernel must know to mount an image.
+type Needs struct {
+	Kernel  Version  // the oldest that does
+	Because []string // the features that ask for it
 }
 
 // Attr is what an inode says besides its content.
