@@ -12,7 +12,7 @@ import (
 // goal is one line of the goals of issue 7 and of docs/performance.md: how many
 // times better ours has to be than the best of theirs.
 type goal struct {
-	id      string
+	id      int // P1 to P10
 	where   where
 	ours    string
 	theirs  []string
@@ -38,30 +38,25 @@ func goals() []goal {
 			folder = 5
 		}
 		all = append(all,
-			goal{id: "P1", where: in(m), ours: inlayPlain, theirs: daemon, value: wallSeconds, target: 10, atLeast: 7},
-			goal{id: "P1", where: in(m), ours: inlayDaemon, theirs: daemon, value: wallSeconds, target: 10, atLeast: 7},
-			goal{id: "P1", where: in(d), ours: inlayPlain, theirs: daemon, value: wallSeconds, target: 25, atLeast: 18},
-			goal{id: "P2", where: in(m), ours: inlayGzip, theirs: gzip, value: wallSeconds, target: 5.5, atLeast: 3},
-			goal{id: "P2", where: in(m), ours: inlayLayout, theirs: gzip, value: wallSeconds, target: 5.5, atLeast: 3},
-			goal{id: "P2", where: in(d), ours: inlayGzip, theirs: gzip, value: wallSeconds, target: 5.5, atLeast: 3},
-			goal{id: "P3", where: in(m), ours: inlayZstd, theirs: repart, value: wallSeconds, target: 4, atLeast: 2.5},
-			goal{id: "P4", where: in(m), ours: inlayFolder, theirs: repart, value: wallSeconds, target: folder, atLeast: 4},
-			goal{id: "P4", where: in(d), ours: inlayFolder, theirs: repart, value: wallSeconds, target: folder, atLeast: 4},
-			goal{id: "P5", where: in(m), ours: inlayToZstd, theirs: []string{mkfsZstd}, value: wallSeconds, target: 8, atLeast: 5, smaller: true, sizeFloor: 77.0 / 72.5},
-			goal{id: "P5", where: in(m), ours: inlayFolderZstd, theirs: []string{mkfsZstd}, value: wallSeconds, target: 8, atLeast: 5, smaller: true, sizeFloor: 77.0 / 72.5},
-			goal{id: "P6", where: in(m), ours: inlayToZstd, theirs: []string{flatcarErofs}, value: wallSeconds, target: 18, atLeast: 12, smaller: true, sizeFloor: 1},
-			goal{id: "P7", where: in(m), ours: inlayLZ4, theirs: []string{mkfsLZ4Tar}, value: wallSeconds, target: 1.8, atLeast: 1.3, smaller: true, sizeFloor: 1},
-			goal{id: "P7", where: in(m), ours: inlayLZ4New, theirs: []string{mkfsLZ4Tar}, value: wallSeconds, target: 1.8, atLeast: 1.3, smaller: true, sizeFloor: 1},
-			goal{id: "P10", where: in(m), ours: inlayPlain, theirs: daemon, value: cpuSeconds, target: 5, atLeast: 4},
+			goal{id: 1, where: in(m), ours: inlayPlain, theirs: daemon, value: wallSeconds, target: 10, atLeast: 7},
+			goal{id: 1, where: in(m), ours: inlayDaemon, theirs: daemon, value: wallSeconds, target: 10, atLeast: 7},
+			goal{id: 1, where: in(d), ours: inlayPlain, theirs: daemon, value: wallSeconds, target: 25, atLeast: 18},
+			goal{id: 2, where: in(m), ours: inlayGzip, theirs: gzip, value: wallSeconds, target: 5.5, atLeast: 3},
+			goal{id: 2, where: in(m), ours: inlayLayout, theirs: gzip, value: wallSeconds, target: 5.5, atLeast: 3},
+			goal{id: 2, where: in(d), ours: inlayGzip, theirs: gzip, value: wallSeconds, target: 5.5, atLeast: 3},
+			goal{id: 3, where: in(m), ours: inlayZstd, theirs: repart, value: wallSeconds, target: 4, atLeast: 2.5},
+			goal{id: 4, where: in(m), ours: inlayFolder, theirs: repart, value: wallSeconds, target: folder, atLeast: 4},
+			goal{id: 4, where: in(d), ours: inlayFolder, theirs: repart, value: wallSeconds, target: folder, atLeast: 4},
+			goal{id: 5, where: in(m), ours: inlayToZstd, theirs: []string{mkfsZstd}, value: wallSeconds, target: 8, atLeast: 5, smaller: true, sizeFloor: 77.0 / 72.5},
+			goal{id: 5, where: in(m), ours: inlayFolderZstd, theirs: []string{mkfsZstd}, value: wallSeconds, target: 8, atLeast: 5, smaller: true, sizeFloor: 77.0 / 72.5},
+			goal{id: 6, where: in(m), ours: inlayToZstd, theirs: []string{flatcarErofs}, value: wallSeconds, target: 18, atLeast: 12, smaller: true, sizeFloor: 1},
+			goal{id: 7, where: in(m), ours: inlayLZ4, theirs: []string{mkfsLZ4Tar}, value: wallSeconds, target: 1.8, atLeast: 1.3, smaller: true, sizeFloor: 1},
+			goal{id: 7, where: in(m), ours: inlayLZ4New, theirs: []string{mkfsLZ4Tar}, value: wallSeconds, target: 1.8, atLeast: 1.3, smaller: true, sizeFloor: 1},
+			goal{id: 10, where: in(m), ours: inlayPlain, theirs: daemon, value: cpuSeconds, target: 5, atLeast: 4},
 		)
 	}
-	slices.SortStableFunc(all, func(a, b goal) int { return number(a.id) - number(b.id) })
+	slices.SortStableFunc(all, func(a, b goal) int { return a.id - b.id })
 	return all
-}
-
-func number(id string) (n int) {
-	fmt.Sscanf(id, "P%d", &n)
-	return n
 }
 
 // writeGoals sets what was reached beside what was wanted. The figures that the
@@ -71,7 +66,7 @@ func writeGoals(text *strings.Builder, all measured) {
 	text.WriteString("| goal | payload | ours | theirs | reached | target | floor | size of theirs | |\n|---|---|---|---|---|---|---|---|---|\n")
 	bounded := false
 	for _, g := range goals() {
-		if number(g.id) > 9 && !bounded {
+		if g.id > 9 && !bounded {
 			bounded = true
 			writeBounds(text, all)
 		}
@@ -111,7 +106,7 @@ func (g goal) write(text *strings.Builder, found results) {
 			verdict += ", larger"
 		}
 	}
-	fmt.Fprintf(text, "| %s | %s, %s | %s | %s | %s | %g | %g | %s | %s |\n",
+	fmt.Fprintf(text, "| P%d | %s, %s | %s | %s | %s | %g | %g | %s | %s |\n",
 		g.id, g.where.payload, g.where.place, g.ours, theirs, best, g.target, g.atLeast, size, verdict)
 }
 

@@ -186,7 +186,7 @@ func (p payload) serve(t *testing.T, socket string) {
 				return
 			}
 			defer f.Close()
-			io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{f}, make([]byte, 256<<10))
+			io.Copy(struct{ io.Writer }{w}, f)
 		}),
 	}
 	ended := make(chan error, 1)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path"
@@ -66,9 +67,7 @@ func symlink(name, target string) member {
 // with adds an extended attribute.
 func with(m member, name, value string) member {
 	records := map[string]string{"SCHILY.xattr." + name: value}
-	for key, earlier := range m.header.PAXRecords {
-		records[key] = earlier
-	}
+	maps.Copy(records, m.header.PAXRecords)
 	m.header.PAXRecords = records
 	return m
 }
@@ -76,7 +75,8 @@ func with(m member, name, value string) member {
 // random is what cannot be compressed, the same for the same seed.
 func random(seed byte, size int) string {
 	b := make([]byte, size)
-	rand.NewChaCha8([32]byte{seed}).Read(b)
+	// It always fills all of it.
+	_, _ = rand.NewChaCha8([32]byte{seed}).Read(b)
 	return string(b)
 }
 

@@ -38,7 +38,7 @@ func oneOfEach() []string { return []string{"by default"} }
 func TestErofs(t *testing.T) {
 	t.Parallel()
 	need.Root(t)
-	key := newExtensionKey(t, "p256")
+	k := newExtensionKey(t, "p256")
 	for _, s := range sets() {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
@@ -50,9 +50,9 @@ func TestErofs(t *testing.T) {
 				}
 				t.Run(p.name, func(t *testing.T) {
 					t.Parallel()
-					built := build(t, nil, key, "set", "file:"+layer, p.flags...)
+					built := build(t, nil, k, "set", "file:"+layer, p.flags...)
 					sameTree(t, truth, p.judge(t, built), "usr/lib/extension-release.d/extension-release.set")
-					again := build(t, []string{"GOMAXPROCS=1"}, key, "set", "file:"+layer, p.flags...)
+					again := build(t, []string{"GOMAXPROCS=1"}, k, "set", "file:"+layer, p.flags...)
 					if again.SHA256 != built.SHA256 {
 						t.Error("one core makes other bytes than all of them")
 					}
@@ -69,11 +69,11 @@ func TestErofsFolder(t *testing.T) {
 	tree := filepath.Join(t.TempDir(), "tree")
 	everything(t, tree)
 	truth := snapshot(t, tree)
-	key := newExtensionKey(t, "p256")
+	k := newExtensionKey(t, "p256")
 	for _, p := range packings() {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
-			built := build(t, nil, key, "folder", "dir:"+tree, append(p.flags, "--owner=keep")...)
+			built := build(t, nil, k, "folder", "dir:"+tree, append(p.flags, "--owner=keep")...)
 			sameTree(t, truth, p.judge(t, built), "usr/lib/extension-release.d/extension-release.folder")
 		})
 	}
@@ -101,14 +101,14 @@ func TestErofsSparse(t *testing.T) {
 		}
 	}
 	truth := snapshot(t, tree)
-	key := newExtensionKey(t, "p256")
+	k := newExtensionKey(t, "p256")
 	for _, p := range packings() {
 		if !slices.Contains(oneOfEach(), p.name) {
 			continue // to read 4 GiB takes seconds
 		}
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
-			built := build(t, nil, key, "sparse", "dir:"+tree, p.flags...)
+			built := build(t, nil, k, "sparse", "dir:"+tree, p.flags...)
 			sameTree(t, truth, p.judge(t, built), "usr/lib/extension-release.d/extension-release.sparse")
 		})
 	}

@@ -50,7 +50,7 @@ func run(from, to string) error {
 		all.Go(func() { failures[i] = work(in, out, tree, &next) })
 	}
 	all.Wait()
-	return errors.Join(append(failures, out.Sync(), out.Close())...)
+	return errors.Join(errors.Join(failures...), out.Sync(), out.Close())
 }
 
 func work(in io.ReaderAt, out io.WriterAt, tree *verity.Tree, next *atomic.Int64) error {
