@@ -29,7 +29,7 @@ const MaxSize = 64 << 20
 // use by several goroutines at once.
 type Encoder struct {
 	fast *fastTable
-	high *chains
+	high *parser
 }
 
 // Bound is the size of a space into which n bytes fit whatever they are.
