@@ -5,9 +5,10 @@
 // last to be written. docs/design/erofs.md tells why that is legal.
 //
 // It writes blocks of 4096 bytes, compact and extended inodes, inline tails,
-// inline attributes and the superblock's checksum. Left out on purpose:
-// compression (its own issue), chunks and holes, shared attributes, several
-// devices, 48-bit block addresses, and reading.
+// inline and shared attributes, holes, the superblock's checksum, and content
+// compressed by a Codec, with tails inline or in a packed inode. Left out on
+// purpose: several devices, 48-bit block addresses, deduplication of parts of
+// files, and long prefixes of attributes.
 package erofs
 
 import "time"
@@ -57,8 +58,9 @@ type Options struct {
 	// Codec compresses the content of files; nil stores it as it is.
 	Codec Codec
 
-	// Kernel is the oldest Linux that is to mount the image. What it doesn't
-	// know is not used. The zero Version means DefaultKernel.
+	// Kernel is the oldest Linux that is to mount the image: what came later is
+	// not used, except for the Codec's algorithm. One older than DefaultKernel,
+	// like the zero Version, means DefaultKernel.
 	Kernel Version
 
 	// Workers is how many goroutines compress, which does not show in the image.
@@ -68,18 +70,6 @@ type Options struct {
 	// ClusterSize is the most bytes of a physical cluster of LZ4, a power of two
 	// from BlockSize to 1 MiB. Zero means 64 KiB.
 	ClusterSize int
-}
-
-// Version is that of a Linux kernel.
-type Version struct{ Major, Minor int }
-
-// DefaultKernel is the oldest Linux that mounts an image unless Options say so.
-func DefaultKernel() Version { return Version{5, 15} }
-
-// Needs is what a kernel must know to mount an image.
-type Needs struct {
-	Kernel  Version  // the oldest that does
-	Because []string // the features that ask for it
 }
 
 // Attr is what an inode says besides its content.
