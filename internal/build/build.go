@@ -76,6 +76,9 @@ func (b *builder) start() error {
 		Path: path, Name: b.Name, Kind: b.Kind.Name, Architecture: b.Architecture.Word, FileSystem: string(b.FileSystem),
 		Source: Source{Reference: b.Reference.String(), Origin: b.image.Origin, Digest: string(b.image.Digest)},
 	}
+	if err := b.chooseKernel(); err != nil {
+		return err
+	}
 	file, err := stage.Create(path, 0o644)
 	if err != nil {
 		return hint.Wrap(err, "--output names the folder for the image; it must exist and be writable")
@@ -108,11 +111,15 @@ func (b *builder) newPacker() (packer, error) {
 	if b.FileSystem == Squashfs {
 		return newSquashPacker(b.ddi.Data(), b.Epoch, filepath.Dir(b.result.Path))
 	}
-	o := erofs.Options{UUID: b.seed.FileSystemUUID(b.partitionType(gpt.Data))}
+	o := erofs.Options{UUID: b.seed.FileSystemUUID(b.partitionType(gpt.Data)), Codec: b.Compression.codec(), Kernel: b.Kernel}
+	if b.Kernel.Compare(clusters()) < 0 {
+		o.ClusterSize = erofs.BlockSize
+	}
+	b.result.Compression, b.result.Encoder = b.Compression.String(), b.Compression.Encoder()
 	if b.Epoch != nil {
 		o.BuildTime = *b.Epoch
 	}
-	return &erofsPacker{w: erofs.NewWriter(b.ddi.Data(), o)}, nil
+	return &erofsPacker{w: erofs.NewWriter(b.ddi.Data(), o), result: b.result}, nil
 }
 
 func (b *builder) partitionType(role gpt.Role) gpt.GUID {

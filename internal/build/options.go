@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"inlay/internal/erofs"
 	"inlay/internal/extension"
 	"inlay/internal/keys"
 	"inlay/internal/osrelease"
@@ -38,6 +39,11 @@ type Options struct {
 	// Contexts gives the files SELinux labels, if it is not nil.
 	Contexts   *selinux.Contexts
 	FileSystem FileSystem
+	// Compression of the content of files, for EROFS.
+	Compression Compression
+	// Kernel is the oldest Linux that must mount the image. The zero value means
+	// erofs.DefaultKernel, or what Compression takes if that is newer.
+	Kernel erofs.Version
 	// Seed distinguishes the identifiers of images that share a name.
 	Seed string
 	// Epoch is the newest time that a file may carry, and the build time; nil

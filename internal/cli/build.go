@@ -25,6 +25,8 @@ type buildOptions struct {
 	owner         string
 	contexts      string
 	fileSystem    string
+	compression   string
+	minKernel     string
 	seed          string
 	output        string
 	authFile      string
@@ -91,6 +93,8 @@ func newBuild(env *Env) *cobra.Command {
 	f.StringVar(&o.owner, "owner", "root", "`owner` of a folder's files: root or keep")
 	f.StringVar(&o.contexts, "selinux-contexts", "", "label files after the file_contexts in `FILE`")
 	f.StringVar(&o.fileSystem, "filesystem", "erofs", "`format` of the file system: erofs or squashfs (needs mksquashfs)")
+	f.StringVar(&o.compression, "compression", "", "`method` for files: none, lz4, lz4hc[:1-12] or zstd[:1-22] (default "+build.DefaultCompression().String()+")")
+	f.StringVar(&o.minKernel, "min-kernel", "", "the oldest `Linux` that must mount the image (default "+build.DefaultKernel()+", or what --compression takes)")
 	f.StringVar(&o.seed, "seed", "", "`text` that changes the salt and the identifiers")
 	f.StringVarP(&o.output, "output", "o", ".", "`folder` in which the image appears")
 	f.StringVar(&o.authFile, "authfile", "", "registry credentials in `FILE`, besides docker's and podman's own")
@@ -104,6 +108,7 @@ func newBuild(env *Env) *cobra.Command {
 	complete(c, "layers", "last", "all")
 	complete(c, "owner", "root", "keep")
 	complete(c, "filesystem", "erofs", "squashfs")
+	complete(c, "compression", "none", "lz4", "lz4hc", "zstd")
 	return c
 }
 

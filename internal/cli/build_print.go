@@ -22,9 +22,18 @@ func (env *Env) printBuild(r *build.Result) {
 	if r.Counts.Symlinks > 0 {
 		contents = append(contents, count(r.Counts.Symlinks, "symlink"))
 	}
+	kernel := ""
+	if k := r.Kernel; k != nil {
+		kernel = "Linux " + k.Version
+		if len(k.Because) > 0 {
+			kernel += " (" + strings.Join(k.Because, ", ") + ")"
+		}
+	}
 	env.printFacts([]fact{
 		{"image", r.Path},
 		{"size", size(r.Size)},
+		{"compression", strings.TrimSuffix(r.Compression+", "+r.Encoder, ", ")},
+		{"needs", kernel},
 		{"source", origin},
 		{"contents", strings.Join(contents, ", ") + ", " + size(r.Counts.Bytes)},
 		{"release", strings.Join(r.Release, " ")},

@@ -57,6 +57,9 @@ func (o *buildOptions) settings(ctx context.Context, env *Env) (build.Options, e
 	if s.FileSystem, err = choice("--filesystem", o.fileSystem, build.EROFS, build.Squashfs); err != nil {
 		return s, err
 	}
+	if err := o.compress(&s); err != nil {
+		return s, usage(err)
+	}
 	if _, err := choice("--owner", o.owner, "root", "keep"); err != nil {
 		return s, err
 	}
@@ -71,6 +74,31 @@ func (o *buildOptions) settings(ctx context.Context, env *Env) (build.Options, e
 	}
 	s.Signer, err = o.signing.pair(ctx, env)
 	return s, err
+}
+
+// compress turns the flags for compression into settings.
+func (o *buildOptions) compress(s *build.Options) (err error) {
+	if s.FileSystem != build.EROFS {
+		for _, flag := range [][2]string{{"--compression", o.compression}, {"--min-kernel", o.minKernel}} {
+			if flag[1] != "" {
+				return hint.Wrap(fmt.Errorf("%s is for EROFS, and mksquashfs goes its own way", flag[0]), "leave out "+flag[0]+" or --filesystem squashfs")
+			}
+		}
+		return nil
+	}
+	s.Compression = build.DefaultCompression()
+	if o.compression != "" {
+		if s.Compression, err = build.ParseCompression(o.compression); err != nil {
+			return err
+		}
+	}
+	if o.minKernel == "" {
+		return nil
+	}
+	if s.Kernel, err = build.ParseKernel(o.minKernel); err != nil {
+		return err
+	}
+	return s.CheckKernel()
 }
 
 func releaseFields(texts []string) ([]osrelease.Field, error) {

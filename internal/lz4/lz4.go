@@ -21,6 +21,9 @@ const (
 	runMask = 15 // the length in a half of a token that says more bytes follow
 )
 
+// Version changes whenever the same input gives other bytes than before.
+const Version = 1
+
 // MaxSize is the largest input of one call. Positions have 32 bits with room to
 // spare; EROFS has no more than 12 MiB in one cluster.
 const MaxSize = 64 << 20
