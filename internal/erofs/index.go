@@ -74,7 +74,8 @@ func (f *pending) clusterEntries(c *piece, at int64, yield func(entry) bool) boo
 			back: uint16(min(i, maxDistance)), ahead: uint16(min(whole-i, maxDistance)),
 		}
 		if i == countedStart {
-			e.count, e.blocks = int16(c.blocks), c.blocks
+			// One that lies elsewhere has none, but a count of none is an error.
+			e.count, e.blocks = int16(max(c.blocks, 1)), c.blocks
 		}
 		if !yield(e) {
 			return false
