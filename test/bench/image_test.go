@@ -36,14 +36,21 @@ func (p payload) inspected() string { return filepath.Join(p.folder, "inspected.
 // baseBytes is the size of the lower layer.
 const baseBytes = 221e6
 
-// newBase returns the lower layer, plain and with gzip: Go itself.
+// newBase returns the lower layer, plain and with gzip: Go itself, on what looks
+// like a distribution from its first files on, as base images do. Without that,
+// inlay searches the layer for files that may be missing in the one above.
 func newBase(t *testing.T) payload {
 	t.Helper()
 	files, err := below(goRoot(t), "usr/local/go", 1<<20, baseBytes, 1<<40)
 	if err != nil {
 		t.Fatal(err)
 	}
-	const revision = 2 // of how it is made
+	info, err := os.Stat("/etc/os-release")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files = append([]file{{From: "/etc/os-release", To: "etc/os-release", Mode: 0o644, Size: info.Size()}}, files...)
+	const revision = 3 // of how it is made
 	return payload{folder: debian.Cached(t, "bench-base", []any{revision, files}, func(folder string) error {
 		p := payload{folder: folder}
 		return errors.Join(p.writeTar(files), p.compress())
