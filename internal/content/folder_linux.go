@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"syscall"
@@ -96,6 +97,9 @@ func (d *disk) above(name string) (*os.File, error) {
 	return opened, nil
 }
 
+// batch is how many names of a folder are asked for at a time.
+const batch = 4096
+
 func (d *diskFile) children() ([]child, error) {
 	folder, err := d.reopen(unix.O_DIRECTORY)
 	if err != nil {
@@ -136,4 +140,34 @@ func (d *diskFile) reopen(flags int) (*os.File, error) {
 		return nil, errors.Join(errors.New("it was exchanged while it was read"), f.Close())
 	}
 	return f, nil
+}
+
+// posixMode is a mode of Go's as POSIX has it.
+func posixMode(m fs.FileMode) uint32 {
+	mode := uint32(m.Perm())
+	for _, special := range []struct {
+		bit   fs.FileMode
+		posix uint32
+	}{{fs.ModeSetuid, 0o4000}, {fs.ModeSetgid, 0o2000}, {fs.ModeSticky, 0o1000}} {
+		if m&special.bit != 0 {
+			mode |= special.posix
+		}
+	}
+	switch m.Type() {
+	case 0:
+		mode |= TypeRegular
+	case fs.ModeDir:
+		mode |= TypeFolder
+	case fs.ModeSymlink:
+		mode |= TypeLink
+	case fs.ModeDevice | fs.ModeCharDevice:
+		mode |= TypeChar
+	case fs.ModeDevice:
+		mode |= TypeBlock
+	case fs.ModeNamedPipe:
+		mode |= TypeFIFO
+	case fs.ModeSocket:
+		mode |= TypeSocket
+	}
+	return mode
 }

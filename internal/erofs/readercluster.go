@@ -51,7 +51,8 @@ type logical struct {
 	block   int64 // of the run's cluster
 	partial bool
 	back    int64 // how far it is to the block that the run begins in, or less
-	blocks  int64 // of the run's cluster; 0 if it isn't said here
+	counts  bool  // it says how many blocks the run's cluster has
+	blocks  int64
 }
 
 // clustered is a file in clusters.

@@ -73,7 +73,7 @@ func (m *clustered) run(i int64, c logical) (run, error) {
 		switch first := next == i+1; {
 		case first && d.blocks > 0 && m.big(c.kind):
 			blocks = d.blocks
-		case d.blocks > 0 || first && c.kind != clusterPlain && m.big(c.kind):
+		case d.counts || first && c.kind != clusterPlain && m.big(c.kind):
 			return run{}, fmt.Errorf("the size of the cluster of block %d of it is not where it must be", i)
 		}
 	}
@@ -134,8 +134,8 @@ func (m *clustered) cluster(i int64) (logical, error) {
 		err = fmt.Errorf("in block %d of it a run begins at byte %d", i, c.offset)
 	case i == 0 && (c.kind == clusterTail || c.offset != 0):
 		err = errors.New("no run begins at its start")
-	case c.blocks < 0 || c.blocks > 0 && m.advise&adviseBig == 0:
-		err = fmt.Errorf("block %d of it counts the blocks of a cluster, %d", i, c.blocks)
+	case c.counts && m.advise&adviseBig == 0:
+		err = fmt.Errorf("block %d of it counts the blocks of a cluster, which have one each", i)
 	}
 	return c, err
 }
@@ -161,14 +161,12 @@ func (m *clustered) fullCluster(i int64) (logical, error) {
 }
 
 // setBack takes the distance to the block that a run begins in. In the block
-// after that one, it is the number of the cluster's blocks instead.
+// after that one, it is the number of the cluster's blocks instead: 0 for what
+// lies elsewhere.
 func (c *logical) setBack(distance int64) {
 	c.back = distance
 	if distance&indexBlocks != 0 {
-		c.back, c.blocks = 1, distance&^indexBlocks
-		if c.blocks == 0 {
-			c.blocks = -1
-		}
+		c.back, c.counts, c.blocks = 1, true, distance&^indexBlocks
 	}
 }
 
@@ -227,8 +225,8 @@ func (m *clustered) readPack(b []byte, count, used int) error {
 		}
 		c.setBack(value)
 		switch {
-		case c.blocks != 0:
-			if head != j-1 || !big || c.blocks < 0 {
+		case c.counts:
+			if head != j-1 || !big {
 				return fmt.Errorf("a size of %d blocks in place %d of a pack", c.blocks, j)
 			}
 			block += c.blocks

@@ -25,6 +25,7 @@ func TestDeps(t *testing.T) {
 		"github.com/moby/":                  "the daemon is spoken to in plain HTTP",
 		"github.com/google/go-cmp":          "for tests only: it may panic",
 		"github.com/smallstep/pkcs7":        "for tests only: the witness of internal/cms",
+		"github.com/erofs/go-erofs":         "for tests only: a witness of internal/erofs",
 		"github.com/rogpeppe/go-internal":   "for tests only",
 		"google.golang.org/":                "no RPC, no protobuf",
 		"testing":                           "for tests only",
