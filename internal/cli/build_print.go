@@ -22,18 +22,11 @@ func (env *Env) printBuild(r *build.Result) {
 	if r.Counts.Symlinks > 0 {
 		contents = append(contents, count(r.Counts.Symlinks, "symlink"))
 	}
-	kernel := ""
-	if k := r.Kernel; k != nil {
-		kernel = "Linux " + k.Version
-		if len(k.Because) > 0 {
-			kernel += " (" + strings.Join(k.Because, ", ") + ")"
-		}
-	}
 	env.printFacts([]fact{
 		{"image", r.Path},
 		{"size", size(r.Size)},
 		{"compression", strings.TrimSuffix(r.Compression+", "+r.Encoder, ", ")},
-		{"needs", kernel},
+		{"needs", linux(r.Kernel)},
 		{"source", origin},
 		{"contents", strings.Join(contents, ", ") + ", " + size(r.Counts.Bytes)},
 		{"release", strings.Join(r.Release, " ")},
@@ -55,4 +48,16 @@ func (env *Env) printBuild(r *build.Result) {
 	if r.Signature == "deferred" {
 		fmt.Fprintf(env.Stderr, "note: sign the root hash, as that text without a newline, then: inlay sign %s --signature FILE --certificate FILE\n", printable(r.Path))
 	}
+}
+
+// linux says which kernel an image takes, and why; "" if that isn't known.
+func linux(k *build.Kernel) string {
+	if k == nil {
+		return ""
+	}
+	text := "Linux " + k.Version
+	if len(k.Because) > 0 {
+		text += " (" + strings.Join(k.Because, ", ") + ")"
+	}
+	return text
 }

@@ -1,0 +1,6 @@
+package build
+
+import "inlay/internal/erofs"
+
+// Codec returns what c compresses with.
+func Codec(c Compression) erofs.Codec { return c.codec() }
