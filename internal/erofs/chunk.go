@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"io"
-	"math"
 )
 
 // A file with holes is stored in chunks, each of which has an address or none.
@@ -16,9 +15,10 @@ const (
 	chunkSizeBits = 4         // its binary logarithm beyond a block's: i_u's chunk format
 	chunkAddress  = 4         // bytes of an address in the map behind the inode
 	hole          = 1<<32 - 1 // the address of a chunk that is all zeros
-	_             = uint(chunkSize>>chunkSizeBits - BlockSize)
-	_             = uint(BlockSize - chunkSize>>chunkSizeBits)
-	maxChunkRun   = math.MaxUint32
+
+	// A change of one of these without the others doesn't compile.
+	_ = uint(chunkSize>>chunkSizeBits - BlockSize)
+	_ = uint(BlockSize - chunkSize>>chunkSizeBits)
 )
 
 // chunks are runs of chunks that lie one behind the other, or of holes.
@@ -35,7 +35,7 @@ func (c *chunks) add(block uint32) {
 		last := &(*c)[n-1]
 		follows := last.block == hole && block == hole ||
 			last.block != hole && block != hole && int64(last.block)+int64(last.count)*(chunkSize/BlockSize) == int64(block)
-		if follows && last.count < maxChunkRun {
+		if follows {
 			last.count++
 			return
 		}
@@ -61,7 +61,9 @@ func (w *Writer) storeChunks(x extent, head int, r io.Reader) (extent, error) {
 		if err := w.readFull(r, space); err != nil {
 			return extent{}, err
 		}
-		if isZero(space) {
+		// The last chunk is never a hole: fsck.erofs 1.8.6 unpacks a file no
+		// further than to its last byte that isn't in one.
+		if whole+int64(x.inline) > chunkSize && isZero(space) {
 			runs.add(hole)
 			continue
 		}

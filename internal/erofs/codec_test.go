@@ -70,6 +70,7 @@ func pressed() map[string]erofs.Options {
 	kernel := func(major, minor int) erofs.Version { return erofs.Version{Major: major, Minor: minor} }
 	return map[string]erofs.Options{
 		"lz4":                {Codec: lz4Codec{1 << 20}},
+		"lz4 oldest":         {Codec: lz4Codec{1 << 20}, Kernel: kernel(5, 4)},
 		"lz4 small clusters": {Codec: lz4Codec{1 << 20}, ClusterSize: erofs.BlockSize},
 		"lz4 large clusters": {Codec: lz4Codec{1 << 20}, ClusterSize: 1 << 20},
 		"lz4 fixed input":    {Codec: lz4Codec{20 << 10}},
@@ -120,8 +121,8 @@ func hardToPack() *node {
 		65_535, 65_536, 65_537, 131_072, 200_000, 256<<10 - 1, 256 << 10, 256<<10 + 1, 256<<10 + 5000, 330 << 10,
 		1<<20 - 1, 1 << 20, 1<<20 + 1, 1<<20 + 4096, 1<<20 + 65_535, 1<<20 + 65_536, 1<<20 + 65_537, 3<<20 + 123,
 	} {
-		for kind, make := range map[string]func(int, uint64) []byte{"c": compressible, "r": pattern, "m": mixed, "z": zeros} {
-			f := file(0o644, make(n, uint64(n)))
+		for kind, content := range map[string]func(int, uint64) []byte{"c": compressible, "r": pattern, "m": mixed, "z": zeros} {
+			f := file(0o644, content(n, uint64(n)))
 			root.children[fmt.Sprint(kind, n)] = f
 			g := file(0o600, f.content).with(xattrs("user.a", "value", "user.b", string(pattern(n%4000, 3)))).with(func(a *erofs.Attr) { a.UID = 70_000 })
 			root.children[fmt.Sprint(kind, n, "x")] = g

@@ -147,7 +147,9 @@ func (p *press) place(f *pending) error {
 	}
 	f.encodeIndex(b[:index], x.layout, p.codec.Algorithm())
 	copy(b[index:], f.inline)
-	p.w.used.add(usesClusters)
+	if !p.single {
+		p.w.used.add(usesClusters)
+	}
 	if p.codec.Algorithm() == LZ4 {
 		p.w.used.add(usesLZ4)
 	} else {

@@ -59,16 +59,16 @@ type Options struct {
 	Codec Codec
 
 	// Kernel is the oldest Linux that is to mount the image: what came later is
-	// not used, except for the Codec's algorithm. One older than DefaultKernel,
-	// like the zero Version, means DefaultKernel.
+	// not used, except for the Codec's algorithm. The zero Version means
+	// DefaultKernel.
 	Kernel Version
 
 	// Workers is how many goroutines compress, which does not show in the image.
 	// Zero means one for each processor that Go uses.
 	Workers int
 
-	// ClusterSize is the most bytes of a physical cluster of LZ4, a power of two
-	// from BlockSize to 1 MiB. Zero means 64 KiB.
+	// ClusterSize is the most bytes of a physical cluster of LZ4: whole blocks, 1
+	// MiB at most. Zero means 64 KiB. Kernels before 5.13 get one block.
 	ClusterSize int
 }
 

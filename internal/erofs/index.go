@@ -62,7 +62,7 @@ func (f *pending) clusterEntries(c *piece, at int64, yield func(entry) bool) boo
 	end := at + int64(c.length)
 	whole := end/BlockSize - at/BlockSize // entries but for that of an end
 	head := entry{kind: clusterHead1, offset: uint16(at % BlockSize), block: c.block, count: -1}
-	if c.kind == kindCompressed && whole <= countedStart {
+	if c.kind == kindCompressed && (whole <= countedStart || f.single) {
 		head.blocks = 1
 	}
 	if !yield(head) {
@@ -73,7 +73,7 @@ func (f *pending) clusterEntries(c *piece, at int64, yield func(entry) bool) boo
 			kind: clusterTail, count: -1,
 			back: uint16(min(i, maxDistance)), ahead: uint16(min(whole-i, maxDistance)),
 		}
-		if i == countedStart {
+		if i == countedStart && !f.single {
 			// One that lies elsewhere has none, but a count of none is an error.
 			e.count, e.blocks = int16(max(c.blocks, 1)), c.blocks
 		}
@@ -127,9 +127,12 @@ func (f *pending) encodeIndex(b []byte, l layout, a Algorithm) {
 		le.PutUint64(b, wholeFile|uint64(f.fragment))
 		return
 	}
-	advise := uint16(adviseBig1)
+	var advise uint16
+	if !f.single {
+		advise |= adviseBig1
+	}
 	if l == compressedCompact {
-		advise |= adviseBig2 | adviseTwoBytes
+		advise |= advise<<1 | adviseTwoBytes // adviseBig2 goes with adviseBig1
 	}
 	switch {
 	case f.pieces[len(f.pieces)-1].kind == kindFragment:
@@ -170,10 +173,14 @@ func (f *pending) encodeFull(b []byte) {
 }
 
 // encodeCompact writes entries in packs, which tell where the first cluster
-// lies that is counted in them; all of a file's are one behind the other.
+// lies that is counted in them; all of a file's are one behind the other. Before
+// clusters had sizes, it was the block before that.
 func (f *pending) encodeCompact(b []byte) {
 	lead, short := f.packs()
 	next := f.first
+	if f.single {
+		next--
+	}
 	var pack [entriesShort]entry
 	n, done := 0, int64(0)
 	for e := range f.entries {

@@ -17,7 +17,7 @@ func (v Version) Compare(o Version) int {
 // Needs is what a kernel must know to mount an image.
 type Needs struct {
 	Kernel  Version  // the oldest that does
-	Because []string // the features that came with it; empty if any EROFS will do
+	Because []string // the features that came with it
 }
 
 // feature is a part of the format that came with some kernel.

@@ -2,19 +2,12 @@ package erofs
 
 import (
 	"io"
-	"math"
 	"slices"
 )
 
-const (
-	// fragmentLimit is the longest end of a file, or whole file, that goes into
-	// the packed inode.
-	fragmentLimit = 64 << 10
-
-	// rawLimit is the longest content that stays as it is, behind the inode, where
-	// compression would save no slot.
-	rawLimit = 32
-)
+// rawLimit is the longest content that stays as it is, behind the inode, where
+// compression would save no slot.
+const rawLimit = 32
 
 // pending is a file whose inode has no place yet.
 type pending struct {
@@ -29,6 +22,7 @@ type pending struct {
 
 	fragment int64 // where in the packed inode its last piece lies
 	packed   bool  // it is the packed inode
+	single   bool  // its clusters have one block
 	inline   []byte
 }
 
@@ -36,7 +30,7 @@ type pending struct {
 func (p *press) newPending(ino inode, size int64) *pending {
 	ino.xattrs = slices.Clone(ino.xattrs)
 	ino.attr.Xattrs = nil
-	return &pending{ref: p.w.newRef(ino.attr.Mode), ino: ino, size: size}
+	return &pending{ref: p.w.newRef(ino.attr.Mode), ino: ino, size: size, single: p.single}
 }
 
 // special queues an inode without content.
@@ -64,8 +58,8 @@ func (p *press) file(ino inode, size int64, r io.Reader) (Ref, error) {
 	if err := p.segments(f, size-end, end == 0, r); err != nil || end == 0 {
 		return f.ref, err
 	}
-	f.fragment = p.packedSize()
-	if err := p.pour(end, r); err != nil {
+	var err error
+	if f.fragment, err = p.pour(end, r); err != nil {
 		return 0, err
 	}
 	last := &task{file: f, last: true}
@@ -110,65 +104,4 @@ func (p *press) segments(f *pending, size int64, final bool, r io.Reader) error 
 		left -= n
 	}
 	return flush(final)
-}
-
-// fragmentOf returns how many bytes of a file's end go into the packed inode.
-func (p *press) fragmentOf(size int64) int64 {
-	end := size % int64(p.segment)
-	if !p.fragments || end > fragmentLimit || p.packedSize()+end > math.MaxUint32 {
-		return 0
-	}
-	return end
-}
-
-func (p *press) packedSize() int64 {
-	if p.packed == nil {
-		return 0
-	}
-	return p.packed.size
-}
-
-// pour adds content to the packed inode.
-func (p *press) pour(size int64, r io.Reader) error {
-	if p.packed == nil {
-		ino, err := p.w.newInode(Attr{Mode: typeRegular, Sec: p.w.buildSec, Nsec: p.w.buildNsec}, math.MaxUint32, 1)
-		if err != nil {
-			return err
-		}
-		p.packed = p.newPending(ino, 0)
-		p.packed.packed = true
-	}
-	for size > 0 {
-		if p.pack == nil {
-			t, err := p.task()
-			if err != nil {
-				return err
-			}
-			t.file, p.pack = p.packed, t
-		}
-		n := min(size, int64(p.segment-len(p.pack.in)))
-		if err := p.fill(p.pack, int(n), r); err != nil {
-			return err
-		}
-		size -= n
-		p.packed.size += n
-		if len(p.pack.in) == p.segment {
-			p.start(p.pack)
-			p.pack = nil
-		}
-	}
-	return nil
-}
-
-// closePacked queues what is left of the packed inode.
-func (p *press) closePacked() error {
-	if p.pack != nil {
-		p.pack.final = true
-		p.start(p.pack)
-		p.pack = nil
-	}
-	if p.packed == nil {
-		return nil
-	}
-	return p.add(&task{file: p.packed, last: true})
 }

@@ -25,9 +25,10 @@ const (
 type press struct {
 	w       *Writer
 	codec   Codec
-	cluster int // most bytes of a physical cluster
-	input   int // most content of one
-	segment int // content that a worker takes in one go
+	cluster int  // most bytes of a physical cluster
+	single  bool // no kernel has to know clusters of several blocks
+	input   int  // most content of one
+	segment int  // content that a worker takes in one go
 	zeros   zeroClusters
 
 	workers chan *worker // those at rest
@@ -36,10 +37,9 @@ type press struct {
 	limit   int // of them
 	free    []*task
 
-	fragments bool  // ends of files may go into the packed inode,
-	tails     bool  // or behind their inode
-	pack      *task // what fragments gather in
-	packed    *pending
+	fragments bool // ends of files may go into the packed inode,
+	tails     bool // or behind their inode
+	packed    packed
 
 	largest int // blocks of a cluster
 }
@@ -54,6 +54,9 @@ func newPress(w *Writer, o Options) *press {
 			p.cluster = min(max(o.ClusterSize, BlockSize), maxPacked) &^ (BlockSize - 1)
 		}
 		p.segment = segmentInput
+		if p.single = !w.may(usesClusters); p.single {
+			p.cluster = BlockSize
+		}
 	default:
 		if w.kernel.Compare(usesZSTD.since()) < 0 {
 			w.kernel = usesZSTD.since()

@@ -48,7 +48,7 @@ func NewWriter(dev Device, o Options) *Writer {
 	if !o.BuildTime.IsZero() {
 		w.buildSec, w.buildNsec = o.BuildTime.Unix(), uint32(o.BuildTime.Nanosecond())
 	}
-	if o.Kernel.Compare(w.kernel) > 0 {
+	if o.Kernel != (Version{}) {
 		w.kernel = o.Kernel
 	}
 	w.data = stream{dev: dev, start: BlockSize} // block 0 is written last
