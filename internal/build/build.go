@@ -71,7 +71,7 @@ func Run(ctx context.Context, image *source.Image, o Options) (*Result, error) {
 
 // start opens the nameless file and the writers that fill it.
 func (b *builder) start() error {
-	path := filepath.Join(b.Output, b.Kind.FileName(b.Name))
+	path := b.path()
 	b.result = &Result{
 		Path: path, Name: b.Name, Kind: b.Kind.Name, Architecture: b.Architecture.Word, FileSystem: string(b.FileSystem),
 		Source: Source{Reference: b.Reference.String(), Origin: b.image.Origin, Digest: string(b.image.Digest)},
@@ -162,6 +162,7 @@ func (b *builder) finish(ctx context.Context) error {
 			return err
 		}
 	}
+	b.record()
 	if err := ctx.Err(); err != nil {
 		return err
 	}

@@ -20,6 +20,8 @@ type Result struct {
 	Kernel *Kernel `json:"kernel,omitempty"`
 	// Size of the image file in bytes.
 	Size int64 `json:"size"`
+	// Unchanged says that the image was there already: nothing was built.
+	Unchanged bool `json:"unchanged"`
 	// SHA256 of the image file, in hex, if it was asked for.
 	SHA256 string `json:"sha256,omitempty"`
 	// RootHash of the dm-verity tree in hex: the text that is signed.

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -33,6 +32,7 @@ type buildOptions struct {
 	insecure      bool
 	signing       signingOptions
 	deferSigning  bool
+	noCache       bool
 	json          bool
 	quiet         bool
 	// log, if not nil, tells of the build in place of the bar and the result.
@@ -61,7 +61,8 @@ func newBuild(env *Env) *cobra.Command {
 			"that, what lies below /usr (sysext) or /etc (confext) and each --include-path.",
 			"",
 			"The same input gives the same bytes. With SOURCE_DATE_EPOCH set, no file is newer",
-			"than that.",
+			"than that. Nothing is built if this very image is there already, and neither the",
+			"source nor the options nor inlay have changed; --no-cache builds it all the same.",
 			"",
 			"Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.",
 		),
@@ -101,6 +102,7 @@ func newBuild(env *Env) *cobra.Command {
 	f.BoolVar(&o.insecure, "insecure-registry", false, "allow plain HTTP and unknown certificates")
 	o.signing.flags(f)
 	f.BoolVar(&o.deferSigning, "defer-signature", false, "leave room for a signature and print the text to sign")
+	f.BoolVar(&o.noCache, "no-cache", false, "build even if the image is there and nothing has changed")
 	f.BoolVar(&o.json, "json", false, "print the result as JSON")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "show no progress")
 	complete(c, "kind", "sysext", "confext")
@@ -122,7 +124,7 @@ func runBuild(ctx context.Context, env *Env, o buildOptions) error {
 	if o.log != nil {
 		settings.Step = o.log.step
 	}
-	image, err := source.Open(ctx, settings.Reference, source.Options{
+	result, err := build.Make(ctx, source.Options{
 		Architecture: settings.Architecture.Go,
 		AuthFile:     o.authFile,
 		Insecure:     o.insecure,
@@ -130,13 +132,9 @@ func runBuild(ctx context.Context, env *Env, o buildOptions) error {
 		SpoolDir:     o.output,
 		Progress:     bar.bytes,
 		Wanted:       settings.Wanted(),
-	})
-	if err != nil {
-		return err
-	}
-	result, err := build.Run(ctx, image, settings)
+	}, settings)
 	bar.end()
-	if err := errors.Join(err, image.Close()); err != nil {
+	if err != nil {
 		return err
 	}
 	if o.log != nil {

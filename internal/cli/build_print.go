@@ -32,6 +32,7 @@ func (env *Env) printBuild(r *build.Result) {
 		{"release", strings.Join(r.Release, " ")},
 		{"root hash", r.RootHash},
 		{"signature", signature},
+		{"unchanged", map[bool]string{true: "the image was there already"}[r.Unchanged]},
 	})
 	if r.LeftOut.Count > 0 {
 		more := ""
