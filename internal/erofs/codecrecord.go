@@ -20,7 +20,7 @@ func (p *press) encodeRecord(super []byte) error {
 	if p.codec.Algorithm() == LZ4 {
 		le.PutUint16(record, 14)
 		le.PutUint16(record[2:], 1<<16-1) // the furthest match
-		le.PutUint16(record[4:], uint16(p.largest))
+		le.PutUint16(record[4:], uint16(max(p.largest, 1)))
 	} else {
 		le.PutUint16(record, 6)
 		record[3] = p.window() - 10 // its format, before this, is 0
