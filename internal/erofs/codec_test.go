@@ -121,11 +121,16 @@ func hardToPack() *node {
 		65_535, 65_536, 65_537, 131_072, 200_000, 256<<10 - 1, 256 << 10, 256<<10 + 1, 256<<10 + 5000, 330 << 10,
 		1<<20 - 1, 1 << 20, 1<<20 + 1, 1<<20 + 4096, 1<<20 + 65_535, 1<<20 + 65_536, 1<<20 + 65_537, 3<<20 + 123,
 	} {
-		for kind, content := range map[string]func(int, uint64) []byte{"c": compressible, "r": pattern, "m": mixed, "z": zeros} {
+		for kind, content := range map[string]func(int, uint64) []byte{"c": compressible, "m": mixed, "r": pattern, "z": zeros} {
+			if n > 300<<10 && kind > "m" {
+				continue
+			}
 			f := file(0o644, content(n, uint64(n)))
 			root.children[fmt.Sprint(kind, n)] = f
-			g := file(0o600, f.content).with(xattrs("user.a", "value", "user.b", string(pattern(n%4000, 3)))).with(func(a *erofs.Attr) { a.UID = 70_000 })
-			root.children[fmt.Sprint(kind, n, "x")] = g
+			if n < 70<<10 {
+				root.children[fmt.Sprint(kind, n, "x")] = file(0o600, f.content).with(func(a *erofs.Attr) { a.UID = 70_000 }).
+					with(xattrs("user.a", "value", "user.b", string(pattern(n%4000, 3))))
+			}
 		}
 	}
 	return root
@@ -136,7 +141,7 @@ func zeros(n int, _ uint64) []byte { return make([]byte, n) }
 // pressedTrees are trees that take all that compression does between them.
 func pressedTrees() map[string]*node {
 	trees := map[string]*node{"everything": everything(), "edges": hardToPack()}
-	for seed := range uint64(6) {
+	for seed := range uint64(4) {
 		trees[fmt.Sprint("random ", seed)] = randomPressed(seed)
 	}
 	return trees

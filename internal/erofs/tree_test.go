@@ -340,7 +340,11 @@ func randomPressed(seed uint64) *node {
 	visit = func(n *node) {
 		for _, c := range sorted(n.children) {
 			if c.content != nil && r.IntN(4) > 0 {
-				c.content = mixed(min(r.IntN(2<<20), r.IntN(1<<20), r.IntN(1<<20)), r.Uint64())
+				size := r.IntN(100 << 10)
+				if r.IntN(10) == 0 {
+					size = r.IntN(2 << 20)
+				}
+				c.content = mixed(size, r.Uint64())
 			}
 			visit(c)
 		}
