@@ -3,6 +3,7 @@ package erofs_test
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
@@ -179,6 +180,30 @@ func TestPressedIsStable(t *testing.T) {
 						t.Fatalf("%d workers make another image", workers)
 					}
 				}
+			}
+		})
+	}
+}
+
+// TestPressedRandomly takes random trees, codecs, kernels and numbers of workers.
+func TestPressedRandomly(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(24) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			r := rand.New(rand.NewPCG(seed, 4))
+			input := erofs.BlockSize * (1 + r.IntN(300))
+			o := erofs.Options{Codec: lz4Codec{input}, ClusterSize: erofs.BlockSize * (1 + r.IntN(256)), Workers: 1 + r.IntN(5)}
+			o.Kernel = []erofs.Version{{5, 4}, {5, 13}, {5, 15}, {5, 17}, {6, 1}, {6, 12}}[r.IntN(6)]
+			if r.IntN(3) == 0 {
+				o.Codec = zstdCodec{input, zstd.SpeedFastest}
+			}
+			root := randomPressed(seed + 1000)
+			image := buildWith(t, root, o)
+			compare(t, want(root), readOurs(t, image), nil)
+			o.Workers = 1 + r.IntN(5)
+			if !bytes.Equal(image, buildWith(t, root, o)) {
+				t.Errorf("%d workers make another image", o.Workers)
 			}
 		})
 	}

@@ -58,6 +58,9 @@ func (w *Writer) store(size int64, head int, r io.Reader) (extent, error) {
 // checkRoom refuses content that would make the image too long.
 func (w *Writer) checkRoom(size int64) error {
 	first := w.data.end() / BlockSize
+	if w.press != nil {
+		first = 0 // what lies before is not known yet
+	}
 	if size/BlockSize >= maxBlocks || blocksOf(size) > maxBlocks-first {
 		return fmt.Errorf("storing %d bytes after block %d: an image holds at most %d blocks of %d bytes", size, first, int64(maxBlocks), BlockSize)
 	}

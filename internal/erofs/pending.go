@@ -42,6 +42,9 @@ func (p *press) special(ino inode, x extent) (Ref, error) {
 
 // file queues a file or symlink.
 func (p *press) file(ino inode, size int64, r io.Reader) (Ref, error) {
+	if err := p.w.checkRoom(size); err != nil {
+		return 0, err
+	}
 	limit := int64(BlockSize) // within which nothing can be saved
 	if p.fragments || p.tails {
 		limit = rawLimit

@@ -160,6 +160,20 @@ func TestPressedContentEndsEarly(t *testing.T) {
 	}
 }
 
+// TestPressedRefuses: what no image can hold is not read, and the Writer goes on.
+func TestPressedRefuses(t *testing.T) {
+	t.Parallel()
+	for name, o := range sorted(pressed()) {
+		w := erofs.NewWriter(newMemory(), o)
+		if _, err := w.File(attr(syscall.S_IFREG|0o644), 1<<63-1, nil); err == nil || !strings.Contains(err.Error(), "at most") {
+			t.Errorf("%s: 2^63 - 1 bytes: %v", name, err)
+		}
+		if _, err := w.Finish(&erofs.Dir{Attr: attr(syscall.S_IFDIR | 0o755)}); err != nil {
+			t.Errorf("%s: after a refusal: %v", name, err)
+		}
+	}
+}
+
 // TestPressedDeviceFails: an error of a write far behind comes out, and stays.
 func TestPressedDeviceFails(t *testing.T) {
 	t.Parallel()
