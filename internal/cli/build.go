@@ -33,6 +33,9 @@ type buildOptions struct {
 	signing       signingOptions
 	deferSigning  bool
 	noCache       bool
+	file          string
+	jobs          int
+	outputGiven   bool
 	json          bool
 	quiet         bool
 	// log, if not nil, tells of the build in place of the bar and the result.
@@ -42,7 +45,7 @@ type buildOptions struct {
 func newBuild(env *Env) *cobra.Command {
 	o := buildOptions{}
 	c := &cobra.Command{
-		Use:   "build NAME SOURCE",
+		Use:   "build {NAME SOURCE | --file LIST}",
 		Short: "Build an extension image from a container image or a folder",
 		Long: lines(
 			"Build NAME.sysext.raw (or NAME.confext.raw): a disk image with a read-only file",
@@ -64,7 +67,11 @@ func newBuild(env *Env) *cobra.Command {
 			"than that. Nothing is built if this very image is there already, and neither the",
 			"source nor the options nor inlay have changed; --no-cache builds it all the same.",
 			"",
-			"Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.",
+			"With --file, a list in YAML names the extensions, their architectures and options,",
+			"and they are built at once, on all processors. What one fails at stops no other.",
+			"",
+			"Exit status: 0 done, 1 failed, 2 wrong usage, or a list that is wrong,",
+			"130 interrupted.",
 		),
 		Example: lines(
 			examples("from a folder, unsigned", "inlay build hello dir:hello"),
@@ -73,9 +80,14 @@ func newBuild(env *Env) *cobra.Command {
 				"  --private-key keys/db.key --certificate keys/db.pem"),
 			examples("all layers of an image that Docker has, with a service that starts by itself",
 				"inlay build agent docker:agent-image --layers all --enable-unit agent.service"),
+			examples("everything that a list names, for each of its architectures", "inlay build --file extensions.yaml"),
 		),
-		Args: arguments("NAME", "SOURCE"),
+		Args: o.checkListFlags,
 		RunE: func(c *cobra.Command, args []string) error {
+			if o.file != "" {
+				o.outputGiven = c.Flags().Changed("output")
+				return runBuildList(c.Context(), env, o)
+			}
 			o.name, o.source = args[0], args[1]
 			return runBuild(c.Context(), env, o)
 		},
@@ -102,6 +114,8 @@ func newBuild(env *Env) *cobra.Command {
 	f.BoolVar(&o.insecure, "insecure-registry", false, "allow plain HTTP and unknown certificates")
 	o.signing.flags(f)
 	f.BoolVar(&o.deferSigning, "defer-signature", false, "leave room for a signature and print the text to sign")
+	f.StringVar(&o.file, "file", "", "build all that the list in `FILE` names (see building.md)")
+	f.IntVar(&o.jobs, "jobs", 0, "with --file, build `N` images at once (default: one for each processor, if memory allows)")
 	f.BoolVar(&o.noCache, "no-cache", false, "build even if the image is there and nothing has changed")
 	f.BoolVar(&o.json, "json", false, "print the result as JSON")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "show no progress")
@@ -114,6 +128,18 @@ func newBuild(env *Env) *cobra.Command {
 	return c
 }
 
+// from says how to open the source.
+func (o *buildOptions) from(env *Env, settings build.Options) source.Options {
+	return source.Options{
+		Architecture: settings.Architecture.Go,
+		AuthFile:     o.authFile,
+		Insecure:     o.insecure,
+		DockerHost:   env.Getenv("DOCKER_HOST"),
+		SpoolDir:     o.output,
+		Wanted:       settings.Wanted(),
+	}
+}
+
 func runBuild(ctx context.Context, env *Env, o buildOptions) error {
 	settings, err := o.settings(ctx, env)
 	if err != nil {
@@ -124,15 +150,9 @@ func runBuild(ctx context.Context, env *Env, o buildOptions) error {
 	if o.log != nil {
 		settings.Step = o.log.step
 	}
-	result, err := build.Make(ctx, source.Options{
-		Architecture: settings.Architecture.Go,
-		AuthFile:     o.authFile,
-		Insecure:     o.insecure,
-		DockerHost:   env.Getenv("DOCKER_HOST"),
-		SpoolDir:     o.output,
-		Progress:     bar.bytes,
-		Wanted:       settings.Wanted(),
-	}, settings)
+	from := o.from(env, settings)
+	from.Progress = bar.bytes
+	result, err := build.Make(ctx, from, settings)
 	bar.end()
 	if err != nil {
 		return err
