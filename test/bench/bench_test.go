@@ -100,7 +100,7 @@ func (b *bench) measure(t *testing.T, all []contender, rounds int) results {
 	t.Helper()
 	found := results{contenders: all, runs: map[string][]run{}, judged: map[string]string{}}
 	b.load = append(b.load, load(t))
-	start := time.Now()
+	start, judging := time.Now(), time.Duration(0)
 	for round := range rounds + 1 {
 		for _, c := range all {
 			if c.slow && round >= slowRounds {
@@ -108,7 +108,10 @@ func (b *bench) measure(t *testing.T, all []contender, rounds int) results {
 			}
 			r := b.agent.do(t, c.job(b))
 			if round == 0 {
+				t.Logf("%s: %.2f s, %.2f s of CPU", c.name, r.Wall.Seconds(), r.CPU.Seconds())
+				before := time.Now()
 				b.judge(t, c)
+				judging += time.Since(before)
 				found.judged[c.name] = r.Digest
 			}
 			if round > 0 || c.slow {
@@ -118,7 +121,7 @@ func (b *bench) measure(t *testing.T, all []contender, rounds int) results {
 		}
 	}
 	b.load = append(b.load, load(t))
-	t.Logf("%d rounds of %d contenders in %.0f s", rounds, len(all), time.Since(start).Seconds())
+	t.Logf("%d rounds of %d contenders in %.0f s, %.0f of them judging", rounds, len(all), time.Since(start).Seconds(), judging.Seconds())
 	return found
 }
 

@@ -72,16 +72,20 @@ func writeGoals(text *strings.Builder, all measured) {
 		}
 		g.write(text, all[g.where])
 	}
-	text.WriteString("\nHow far from the least that an image can cost, which is to hash and write the layer's bytes:\n\n| payload | ours | times the floor |\n|---|---|---|\n")
+	var rows strings.Builder
 	for _, p := range payloads() {
 		for _, place := range []string{"memory", "disk"} {
 			found := all[where{p.name, place}]
 			for _, c := range []string{inlayPlain, inlayFolder, inlayZstd, inlayGzip} {
 				if r, ok := found.ratios(theFloor, c, wallSeconds); ok {
-					fmt.Fprintf(text, "| %s, %s | %s | %s |\n", p.name, place, c, r)
+					fmt.Fprintf(&rows, "| %s, %s | %s | %s |\n", p.name, place, c, r)
 				}
 			}
 		}
+	}
+	if rows.Len() > 0 {
+		text.WriteString("\nHow far from the least that an image can cost, which is to hash and write the layer's bytes:\n\n" +
+			"| payload | ours | times the floor |\n|---|---|---|\n" + rows.String())
 	}
 }
 

@@ -18,7 +18,6 @@ import (
 // owners and times is not held against it.
 func (b *bench) judge(t *testing.T, c contender) {
 	t.Helper()
-	t.Logf("judging what is made by: %s", c.name)
 	file, hash, root := b.bareImage(), b.bareTree(), ""
 	kind := "erofs"
 	switch c.made {

@@ -25,6 +25,7 @@ import (
 
 // payload is one input in the forms in which contenders take it, all in one folder.
 type payload struct {
+	name   string // A, B or C
 	folder string
 	about  string // what it holds, for people
 }
@@ -42,7 +43,7 @@ const (
 	smallBytes = 29 << 20 // of them together, at most
 	smallLimit = 96 << 10 // of one of them
 
-	payloadRevision = 4 // of how payloads are made
+	payloadRevision = 5 // of how payloads are made
 )
 
 // file is one file of a payload: where it comes from and where it goes.
@@ -78,7 +79,7 @@ func largeAndSmall(t *testing.T) payload {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return newPayload(t, "a", "4 large programs among them", append(files, small...))
+	return newPayload(t, "A", "4 large programs among them", append(files, small...))
 }
 
 // manySmall is payload B: the sources of Go and the go command.
@@ -93,13 +94,13 @@ func manySmall(t *testing.T) payload {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return newPayload(t, "b", "the sources of Go", append(files, file{From: found, To: "usr/lib/go/bin/go", Mode: 0o755, Size: info.Size()}))
+	return newPayload(t, "B", "the sources of Go", append(files, file{From: found, To: "usr/lib/go/bin/go", Mode: 0o755, Size: info.Size()}))
 }
 
 // oneLarge is payload C: one large program.
 func oneLarge(t *testing.T) payload {
 	t.Helper()
-	return newPayload(t, "c", "one of them a large program", []file{packagedProgram(t, "dockerd")})
+	return newPayload(t, "C", "one of them a large program", []file{packagedProgram(t, "dockerd")})
 }
 
 // packagedProgram is a program of Debian's Docker.
@@ -116,7 +117,7 @@ func packagedProgram(t *testing.T, name string) file {
 func newPayload(t *testing.T, name, about string, files []file) payload {
 	t.Helper()
 	base := newBase(t)
-	folder := debian.Cached(t, "bench-"+name, []any{payloadRevision, filepath.Base(base.folder), files}, func(folder string) error {
+	folder := debian.Cached(t, "bench-"+strings.ToLower(name), []any{payloadRevision, filepath.Base(base.folder), files}, func(folder string) error {
 		p := payload{folder: folder}
 		return errors.Join(p.writeTar(files), p.compress(), p.unpack(t), p.writeImages(base))
 	})
@@ -124,7 +125,7 @@ func newPayload(t *testing.T, name, about string, files []file) payload {
 	for _, f := range files {
 		total += f.Size
 	}
-	return payload{folder, fmt.Sprintf("%d files, %.1f MB, %s", len(files)+1, float64(total)/1e6, about)}
+	return payload{name, folder, fmt.Sprintf("%d files, %.1f MB, %s", len(files)+1, float64(total)/1e6, about)}
 }
 
 func goRoot(t *testing.T) string {
@@ -251,7 +252,7 @@ func (p payload) unpack(t *testing.T) error {
 		return err
 	}
 	text, err := exec.CommandContext(t.Context(), need.Tool(t, "tar", "tar"),
-		"--extract", "--file="+p.tar(), "--directory="+p.tree()).CombinedOutput()
+		"--extract", "--delay-directory-restore", "--file="+p.tar(), "--directory="+p.tree()).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("unpacking the layer: %w\n%s", err, text)
 	}
@@ -264,7 +265,7 @@ func (p payload) in(t *testing.T, pl place) payload {
 	if filepath.Dir(pl.folder) == filepath.Dir(p.folder) {
 		return p
 	}
-	there := payload{filepath.Join(pl.folder, "payload"), p.about}
+	there := payload{p.name, filepath.Join(pl.folder, "payload"), p.about}
 	// -a keeps times and modes, which the image holds.
 	text, err := exec.CommandContext(t.Context(), "cp", "-a", p.folder, there.folder).CombinedOutput()
 	if err != nil {
