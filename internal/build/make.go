@@ -21,8 +21,8 @@ func Make(ctx context.Context, from source.Options, o Options) (result *Result, 
 		if err != nil {
 			return nil, err
 		}
-		if result := o.unchanged(known, stamp); result != nil {
-			return result, nil
+		if same := o.unchanged(known, stamp); same != nil {
+			return same, nil
 		}
 	}
 	image, err := source.Open(ctx, o.Reference, from)
@@ -34,8 +34,8 @@ func Make(ctx context.Context, from source.Options, o Options) (result *Result, 
 			result = nil
 		}
 	}()
-	if result := o.unchanged(known, image.Stamp()); result != nil {
-		return result, nil
+	if same := o.unchanged(known, image.Stamp()); same != nil {
+		return same, nil
 	}
 	asked := o // Run decides what was left to it
 	o.identity = func() string {

@@ -39,9 +39,6 @@ type Extension struct {
 // At says that err is about this entry.
 func (e *Extension) At(err error) error { return e.place(err) }
 
-// maxExtensions bounds a list.
-const maxExtensions = 1000
-
 // ParseList reads a list of extensions, which name stands for in errors. It is as
 // strict as Parse, and an empty list is an error, too.
 func ParseList(name string, text []byte) ([]Extension, error) {

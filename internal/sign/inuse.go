@@ -64,7 +64,7 @@ func (s system) inUse(f *os.File) error {
 // anywhere: it is that of whoever set the device up.
 func isBacking(backing, device string, info fs.FileInfo, st *syscall.Stat_t) (bool, error) {
 	if status, err := loopStatus(device); err == nil {
-		return status.Inode == st.Ino && status.Device == uint64(st.Dev), nil
+		return status.Inode == st.Ino && status.Device == st.Dev, nil
 	}
 	text, err := os.ReadFile(backing)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENXIO) {

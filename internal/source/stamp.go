@@ -30,7 +30,7 @@ func Stamp(ctx context.Context, ref Ref, o Options, since time.Time) (string, er
 	case Dir:
 		stamp, err = stampFolder(ctx, ref.Path, since)
 	case File:
-		stamp, err = stampFile(ref.Path, since)
+		stamp = stampFile(ref.Path, since)
 	case Registry:
 		stamp, err = stampRegistry(ctx, ref.Image, o)
 	default:
@@ -78,9 +78,7 @@ func stampRegistry(ctx context.Context, image string, o Options) (string, error)
 		// What is wrong, the request for the manifest will tell.
 		return "", nil
 	}
-	digest, err := ParseDigest(resp.Header.Get("Docker-Content-Digest"))
-	if err != nil {
-		return "", nil //nolint:nilerr // a registry need not state it
-	}
+	// A registry need not state it.
+	digest, _ := ParseDigest(resp.Header.Get("Docker-Content-Digest"))
 	return stampOf(digest), nil
 }

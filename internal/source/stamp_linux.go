@@ -6,8 +6,10 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
-	"fmt"
+	"runtime"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -21,6 +23,8 @@ const (
 	coarseTick = 2100 * time.Millisecond
 	// maxStampDepth bounds how deep folders lie in each other.
 	maxStampDepth = 256
+	// markSize is what a file's marks take, in bytes, besides its name.
+	markSize = 9 * 8
 	// maxStamped bounds how many files are looked at, as tree does.
 	maxStamped = 4_000_000
 )
@@ -29,21 +33,18 @@ const (
 var errUnstamped = errors.New("nothing tells whether files have changed")
 
 // stampFile marks one file.
-func stampFile(path string, since time.Time) (string, error) {
-	s := stamper{since: since}
+func stampFile(path string, since time.Time) string {
 	var st unix.Stat_t
-	if err := unix.Stat(path, &st); err != nil {
-		return "", nil //nolint:nilerr // whoever opens it says more
-	}
-	if st.Mode&unix.S_IFMT != unix.S_IFREG {
-		return "", nil
+	// Whoever opens what cannot be asked about says more.
+	if err := unix.Stat(path, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return ""
 	}
 	var fs unix.Statfs_t
 	if err := unix.Statfs(path, &fs); err != nil || !ownClock(int64(fs.Type)) {
-		return "", nil //nolint:nilerr // as above
+		return ""
 	}
-	s.add("", &st)
-	return s.text("file"), nil
+	s := stamper{since: since}
+	return s.text("file", sha256.Sum256(s.mark(nil, &st)))
 }
 
 // stampFolder marks a folder and all that lies in it, on its file system.
@@ -52,145 +53,181 @@ func stampFolder(ctx context.Context, path string, since time.Time) (string, err
 	if err != nil {
 		return "", nil //nolint:nilerr // whoever opens it says more
 	}
-	defer unix.Close(fd)
-	s := stamper{since: since, buffer: make([]byte, 64<<10)}
+	defer closeFolder(fd)
 	var fs unix.Statfs_t
-	if err := unix.Fstatfs(fd, &fs); err != nil || !ownClock(int64(fs.Type)) {
-		return "", nil //nolint:nilerr // as above
-	}
 	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return "", nil //nolint:nilerr // as above
-	}
-	s.device = st.Dev
-	s.add("", &st)
-	if err := s.folder(ctx, fd, "", 0); ctx.Err() != nil {
-		return "", context.Cause(ctx)
-	} else if err != nil {
+	if errors.Join(unix.Fstatfs(fd, &fs), unix.Fstat(fd, &st)) != nil || !ownClock(int64(fs.Type)) {
 		return "", nil
 	}
-	return s.text("folder"), nil
+	s := stamper{since: since, device: st.Dev, helpers: make(chan struct{}, runtime.GOMAXPROCS(0)-1)}
+	sum, err := s.folder(ctx, fd, 0)
+	switch {
+	case ctx.Err() != nil:
+		return "", context.Cause(ctx)
+	case err != nil:
+		return "", nil // as above
+	}
+	return s.text("folder", sha256.Sum256(s.mark(sum[:], &st))), nil
 }
 
 // stamper adds up marks.
 type stamper struct {
-	since  time.Time
-	device uint64
-	buffer []byte // for the names in a folder
-	count  int
-	marks  []byte // not yet hashed
-	sum    [sha256.Size]byte
-	newest unix.Timespec // change
+	since   time.Time
+	device  uint64
+	helpers chan struct{} // room for more goroutines
+	buffers sync.Pool     // of *[]byte
+	count   atomic.Int64
+	newest  atomic.Int64 // change, in nanoseconds
 }
 
-// folder adds what lies in the open folder fd, called name.
-func (s *stamper) folder(ctx context.Context, fd int, name string, depth int) error {
+// inner is a folder that is being marked.
+type inner struct {
+	done chan struct{} // nil if it is done
+	sum  [sha256.Size]byte
+	err  error
+}
+
+// folder returns the sum of what lies in the open folder fd. Those in it are
+// looked at by other goroutines, as far as there is room for them.
+func (s *stamper) folder(ctx context.Context, fd, depth int) (sum [sha256.Size]byte, err error) {
 	if ctx.Err() != nil || depth > maxStampDepth {
-		return errUnstamped
+		return sum, errUnstamped
 	}
-	names, err := s.names(fd)
+	names, size, err := s.readNames(fd)
 	if err != nil {
-		return err
+		return sum, err
 	}
-	for _, base := range names {
-		var st unix.Stat_t
-		if err := unix.Fstatat(fd, base, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
-			return err
+	marks := make([]byte, 0, size+len(names)*(markSize+sha256.Size))
+	var inside []*inner
+	// Nobody may be at work below a folder that is closed.
+	defer func() {
+		for _, one := range inside {
+			if one.done != nil {
+				<-one.done
+			}
+		}
+	}()
+	var st unix.Stat_t
+	for _, name := range names {
+		if err := unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+			return sum, err
 		}
 		// What is mounted there is of a file system nobody asked about.
-		if s.count++; st.Dev != s.device || s.count > maxStamped {
-			return errUnstamped
+		if st.Dev != s.device || s.count.Add(1) > maxStamped {
+			return sum, errUnstamped
 		}
-		path := name + "/" + base
-		s.add(path, &st)
-		if st.Mode&unix.S_IFMT != unix.S_IFDIR {
-			continue
-		}
-		if err := s.below(ctx, fd, base, path, &st, depth); err != nil {
-			return err
+		marks = append(append(marks, name...), 0)
+		marks = s.mark(marks, &st)
+		if st.Mode&unix.S_IFMT == unix.S_IFDIR {
+			inside = append(inside, s.below(ctx, fd, name, st.Ino, depth))
 		}
 	}
-	return nil
+	for _, one := range inside {
+		if one.done != nil {
+			<-one.done
+			one.done = nil
+		}
+		if one.err != nil {
+			return sum, one.err
+		}
+		marks = append(marks, one.sum[:]...)
+	}
+	return sha256.Sum256(marks), nil
 }
 
-// below adds what lies in the folder base of fd, which is the one of st.
-func (s *stamper) below(ctx context.Context, fd int, base, path string, st *unix.Stat_t, depth int) error {
-	sub, err := unix.Openat(fd, base, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(sub)
-	var now unix.Stat_t
-	if err := unix.Fstat(sub, &now); err != nil {
-		return err
-	}
-	if now.Dev != st.Dev || now.Ino != st.Ino {
-		return errUnstamped
-	}
-	return s.folder(ctx, sub, path, depth+1)
-}
-
-// names returns the names in a folder, sorted: the order in which a file system
-// tells them is its own affair.
-func (s *stamper) names(fd int) ([]string, error) {
-	var names []string
-	for {
-		n, err := unix.ReadDirent(fd, s.buffer)
+// below marks the folder called name in fd, which is the one with that inode.
+func (s *stamper) below(ctx context.Context, fd int, name string, inode uint64, depth int) *inner {
+	one := new(inner)
+	mark := func() {
+		sub, err := unix.Openat(fd, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 		if err != nil {
-			return nil, err
+			one.err = err
+			return
+		}
+		defer closeFolder(sub)
+		var now unix.Stat_t
+		if err := unix.Fstat(sub, &now); err != nil || now.Dev != s.device || now.Ino != inode {
+			one.err = errUnstamped
+			return
+		}
+		one.sum, one.err = s.folder(ctx, sub, depth+1)
+	}
+	select {
+	case s.helpers <- struct{}{}:
+		done := make(chan struct{})
+		one.done = done
+		go func() {
+			defer close(done)
+			defer func() { <-s.helpers }()
+			mark()
+		}()
+	default:
+		mark()
+	}
+	return one
+}
+
+// readNames returns the names in a folder, sorted, and the bytes that they take
+// with a NUL each: the order in which a file system tells them is its own affair.
+func (s *stamper) readNames(fd int) (names []string, size int, err error) {
+	buffer, ok := s.buffers.Get().(*[]byte)
+	if !ok {
+		fresh := make([]byte, 32<<10)
+		buffer = &fresh
+	}
+	defer s.buffers.Put(buffer)
+	for {
+		n, err := unix.ReadDirent(fd, *buffer)
+		if err != nil {
+			return nil, 0, err
 		}
 		if n <= 0 {
 			slices.Sort(names)
-			return names, nil
+			return names, size, nil
 		}
-		_, _, names = unix.ParseDirent(s.buffer[:n], -1, names)
-		if len(names) > maxStamped {
-			return nil, errUnstamped
+		before := len(names)
+		if _, _, names = unix.ParseDirent((*buffer)[:n], -1, names); len(names) > maxStamped {
+			return nil, 0, errUnstamped
+		}
+		for _, name := range names[before:] {
+			size += len(name) + 1
 		}
 	}
 }
 
-// add adds the marks of one file.
-func (s *stamper) add(path string, st *unix.Stat_t) {
-	order := binary.LittleEndian
-	b := order.AppendUint64(s.marks, uint64(len(path)))
-	b = append(b, path...)
-	for _, v := range []uint64{
+func closeFolder(fd int) {
+	_ = unix.Close(fd) // it was only read
+}
+
+// mark appends the marks of one file.
+func (s *stamper) mark(b []byte, st *unix.Stat_t) []byte {
+	for _, v := range [...]uint64{
 		st.Dev, st.Ino, uint64(st.Mode), uint64(st.Uid)<<32 | uint64(st.Gid), st.Rdev, uint64(st.Nlink), uint64(st.Size), //nolint:gosec // only compared
-		uint64(st.Mtim.Sec), uint64(st.Mtim.Nsec), uint64(st.Ctim.Sec), uint64(st.Ctim.Nsec), //nolint:gosec // only compared
+		uint64(st.Mtim.Nano()), uint64(st.Ctim.Nano()), //nolint:gosec // only compared
 	} {
-		b = order.AppendUint64(b, v)
+		b = binary.LittleEndian.AppendUint64(b, v)
 	}
-	s.marks = b
-	if len(s.marks) >= 64<<10 {
-		s.flush()
+	for changed := st.Ctim.Nano(); ; {
+		newest := s.newest.Load()
+		if changed <= newest || s.newest.CompareAndSwap(newest, changed) {
+			return b
+		}
 	}
-	if c := st.Ctim; c.Sec > s.newest.Sec || c.Sec == s.newest.Sec && c.Nsec > s.newest.Nsec {
-		s.newest = c
-	}
-}
-
-// flush works what was added into the sum.
-func (s *stamper) flush() {
-	s.marks = append(s.marks, s.sum[:]...)
-	s.sum = sha256.Sum256(s.marks)
-	s.marks = s.marks[:0]
 }
 
 // text returns the stamp. A file that was changed so short before since that
 // another change might have left it the same time proves nothing.
-func (s *stamper) text(kind string) string {
+func (s *stamper) text(kind string, sum [sha256.Size]byte) string {
 	if !s.since.IsZero() {
-		step := tick
-		if s.newest.Nsec == 0 {
+		newest, step := s.newest.Load(), tick
+		if newest%int64(time.Second) == 0 {
 			step = coarseTick
 		}
-		if !time.Unix(s.newest.Unix()).Add(step).Before(s.since) || stepped(s.since) {
+		if !time.Unix(0, newest).Add(step).Before(s.since) || stepped(s.since) {
 			return ""
 		}
 	}
-	s.flush()
-	return fmt.Sprintf("%s %s", kind, hex.EncodeToString(s.sum[:]))
+	return kind + " " + hex.EncodeToString(sum[:])
 }
 
 // stepped tells whether somebody has set the clock since then.
