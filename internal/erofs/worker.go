@@ -47,8 +47,7 @@ func (w *worker) compress(t *task) {
 }
 
 // cluster compresses content at the offset at of the task, n bytes at most, and
-// returns how many went into the cluster. It is none if that saves nothing or
-// if the format has no way to say it.
+// returns how many went into the cluster: none if that saves nothing.
 func (w *worker) cluster(t *task, at, n int) int {
 	room := min(w.press.cluster, (n-1)/BlockSize*BlockSize)
 	inline := t.final && w.press.tails
@@ -64,14 +63,10 @@ func (w *worker) cluster(t *task, at, n int) int {
 	}
 	inline = inline && at+used == len(t.in) && len(out) < BlockSize && len(out) < used
 	blocks := int(blocksOf(int64(len(out))))
-	switch whole := (at%BlockSize + used) / BlockSize; {
-	case inline:
-	case blocks*BlockSize >= used:
+	// What saves a block also has the entries in the index that it takes: a head
+	// of its own, and a neighbour to hold the number if there are several.
+	if !inline && blocks*BlockSize >= used {
 		return 0
-	case whole == 0:
-		return 0 // one logical cluster would have two heads, or be read too far
-	case whole == 1 && blocks > 1:
-		return 0 // no index entry to hold the number of blocks
 	}
 	p := piece{length: uint32(used), blocks: uint32(blocks), kind: kindCompressed}
 	if inline {
