@@ -14,8 +14,10 @@ const (
 	// need not be a small one.
 	segmentExtra = 64 << 10
 
-	// maxWaiting bounds the queue, in tasks that hold no content.
+	// maxWaiting bounds the queue, in tasks that hold no content, and maxWorking in
+	// those that do: 2 MiB each of LZ4, whatever the number of processors.
 	maxWaiting = 1024
+	maxWorking = 40
 )
 
 // press is the part of a Writer that compresses. What a call brings goes into
@@ -49,10 +51,7 @@ func newPress(w *Writer, o Options) *press {
 	p.input = min(max(o.Codec.MaxInput(), BlockSize), maxInput) &^ (BlockSize - 1)
 	switch o.Codec.Algorithm() {
 	case LZ4:
-		p.cluster = defaultCluster
-		if o.ClusterSize > 0 {
-			p.cluster = min(max(o.ClusterSize, BlockSize), maxPacked) &^ (BlockSize - 1)
-		}
+		p.cluster = clusterSize(o, defaultCluster)
 		p.segment = segmentInput
 		if p.single = !w.may(usesClusters); p.single {
 			p.cluster = BlockSize
@@ -61,7 +60,7 @@ func newPress(w *Writer, o Options) *press {
 		if w.kernel.Compare(usesZSTD.since()) < 0 {
 			w.kernel = usesZSTD.since()
 		}
-		p.cluster = maxPacked
+		p.cluster = clusterSize(o, maxPacked)
 		p.segment = max(p.input, minSegment/p.input*p.input)
 	}
 	p.input = min(p.input, p.segment+segmentExtra)
@@ -76,8 +75,16 @@ func newPress(w *Writer, o Options) *press {
 	for range workers {
 		p.workers <- nil // made when there is work
 	}
-	p.limit = min(2*workers, workers+16) + 1
+	p.limit = min(2*workers+1, maxWorking)
 	return p
+}
+
+// clusterSize returns the size that o asks for, or usual.
+func clusterSize(o Options, usual int) int {
+	if o.ClusterSize <= 0 {
+		return usual
+	}
+	return min(max(o.ClusterSize, BlockSize), maxPacked) &^ (BlockSize - 1)
 }
 
 // Bounds of what a worker is given.
