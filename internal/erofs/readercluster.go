@@ -72,8 +72,7 @@ type clustered struct {
 	packAt      int64                    // byte where it begins; 0 for none
 	packSize    int64                    // clusters
 
-	tailHead int64 // the block that the last run begins in; -1 if it doesn't matter
-	tail     run
+	tail run // the last one, if it lies elsewhere
 }
 
 func (f *FileSystem) clustered(n *Inode) (mapping, error) {
@@ -92,7 +91,7 @@ func (f *FileSystem) clustered(n *Inode) (mapping, error) {
 	m := &clustered{
 		f: f, size: n.Size, count: (n.Size-1)>>f.super.blockBits + 1, full: n.data == dataFull,
 		advise: le.Uint16(h[4:]), method: [2]Algorithm{Algorithm(h[6] & 15), Algorithm(h[6] >> 4)},
-		index: at + mapHeader, tailHead: -1,
+		index: at + mapHeader,
 	}
 	if err := m.check(h[7]); err != nil {
 		return nil, err
@@ -157,38 +156,41 @@ func (m *clustered) layOut() {
 	}
 }
 
-// findTail finds where the last run begins, which lies elsewhere.
+// findTail finds where the last run begins, which lies elsewhere. Fragments have
+// any length.
 func (m *clustered) findTail(word uint32) error {
-	last, err := m.cluster(m.count - 1)
+	i, head, err := m.find(m.size-1, m.size)
 	if err != nil {
 		return err
 	}
-	i := m.count - 1
-	if last.kind == clusterTail || i<<m.f.super.blockBits+last.offset > m.size-1 {
-		if i, last, err = m.head(i); err != nil {
-			return err
-		}
+	m.tail = run{start: i<<m.f.super.blockBits + head.offset, partial: head.partial}
+	if m.tail.end, _, err = m.end(i, m.tail.start, m.size); err != nil {
+		return err
 	}
-	start := i<<m.f.super.blockBits + last.offset
-	m.tailHead, m.tail = i, run{start: start, end: m.size}
+	if m.tail.end != m.size {
+		return fmt.Errorf("its last block says that its run begins in block %d, and another does after that", i)
+	}
 	if m.advise&adviseFragment != 0 {
 		off := uint64(word)
 		if m.full {
-			off |= uint64(last.block) << 32
+			off |= uint64(head.block) << 32
 		}
 		pack := m.f.pack
-		if pack == nil || off > uint64(pack.Size) || m.size-start > pack.Size-int64(off) {
-			return fmt.Errorf("%d bytes at %d of fragments, which are not there", m.size-start, off)
+		if pack == nil || off > uint64(pack.Size) || m.size-m.tail.start > pack.Size-int64(off) {
+			return fmt.Errorf("%d bytes at %d of fragments, which are not there", m.size-m.tail.start, off)
 		}
 		m.tail.kind, m.tail.place = runFragment, int64(off)
 		return nil
 	}
-	m.tail.size, m.tail.place, m.tail.partial = int64(word>>16), m.indexEnd(), last.partial
+	m.tail.size, m.tail.place = int64(word>>16), m.indexEnd()
 	if m.tail.size == 0 {
 		return errors.New("its end lies behind the index and has no bytes")
+	}
+	if m.tail.end-m.tail.start > maxCluster {
+		return errTooLong
 	}
 	if err := m.f.inOneBlock(m.tail.place, m.tail.size); err != nil {
 		return err
 	}
-	return m.setMethod(&m.tail, last.kind)
+	return m.setMethod(&m.tail, head.kind)
 }

@@ -13,8 +13,8 @@ func Unpack(method Algorithm, dst, src []byte, partial, padded bool) error {
 // Rotate fills dst, which begins at start of a file, from a plain cluster.
 func Rotate(dst, src []byte, start int64) error { return rotate(dst, src, start, BlockSize) }
 
-// FilterBit is the bit of an attribute in the filter of names.
-func FilterBit(index byte, name string) uint32 { return filterBit(index, name) }
+// XXH32 is the hash that the filter of attributes' names is made with.
+func XXH32(p []byte, seed uint32) uint32 { return xxh32(p, seed) }
 
 // Places returns the bytes of the image at which an inode begins, its attributes,
 // and what follows them.

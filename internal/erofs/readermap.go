@@ -10,42 +10,44 @@ import (
 // where the next one does. Who reads on from run to run meets each block of the
 // file twice at most.
 func (m *clustered) at(off int64) (run, error) {
-	i := off >> m.f.super.blockBits
-	c, err := m.cluster(i)
+	if m.advise&adviseTail != 0 && off >= m.tail.start {
+		return m.tail, nil
+	}
+	i, c, err := m.find(off, maxCluster)
 	if err != nil {
 		return run{}, err
 	}
-	if c.kind == clusterTail || i<<m.f.super.blockBits+c.offset > off {
-		if i, c, err = m.head(i); err != nil {
-			return run{}, err
-		}
+	r, err := m.run(i, c)
+	if err == nil && off >= r.end {
+		err = fmt.Errorf("block %d of it says that its run begins in block %d, and another does after that", off>>m.f.super.blockBits, i)
 	}
-	if i == m.tailHead {
-		return m.tail, nil
-	}
-	return m.run(i, c)
+	return r, err
 }
 
-// head looks back from block i for the run that goes on at its start.
-func (m *clustered) head(i int64) (int64, logical, error) {
-	back := int64(1)
+// find returns the block in which the run begins that holds the byte off, no
+// more than limit bytes before it.
+func (m *clustered) find(off, limit int64) (int64, logical, error) {
+	i := off >> m.f.super.blockBits
 	c, err := m.cluster(i)
-	if err == nil && c.kind == clusterTail {
+	if err != nil || c.kind != clusterTail && i<<m.f.super.blockBits+c.offset <= off {
+		return i, c, err
+	}
+	back := int64(1)
+	if c.kind == clusterTail {
 		back = c.back
 	}
-	for from := i; err == nil; {
+	for from := i; ; {
 		if back <= 0 || back > i {
-			return 0, logical{}, fmt.Errorf("block %d of it says that its run begins %d blocks before", i, back)
+			return 0, c, fmt.Errorf("block %d of it says that its run begins %d blocks before", i, back)
 		}
-		if i -= back; (from-i-1)<<m.f.super.blockBits > maxCluster {
-			return 0, logical{}, errTooLong
+		if i -= back; (from-i-1)<<m.f.super.blockBits > limit {
+			return 0, c, errTooLong
 		}
-		if c, err = m.cluster(i); err == nil && c.kind != clusterTail {
-			return i, c, nil
+		if c, err = m.cluster(i); err != nil || c.kind != clusterTail {
+			return i, c, err
 		}
 		back = c.back
 	}
-	return 0, logical{}, err
 }
 
 var errTooLong = fmt.Errorf("a cluster with more than %d bytes", maxCluster)
@@ -53,37 +55,51 @@ var errTooLong = fmt.Errorf("a cluster with more than %d bytes", maxCluster)
 // run returns the run that begins in block i, which c describes.
 func (m *clustered) run(i int64, c logical) (run, error) {
 	bits := m.f.super.blockBits
-	r := run{start: i<<bits + c.offset, end: m.size, place: c.block << bits, partial: c.partial}
-	blocks := int64(1)
-	for next := i + 1; next < m.count; next++ {
-		if next<<bits-r.start > maxCluster {
-			return run{}, errTooLong
-		}
-		d, err := m.cluster(next)
-		if err != nil {
-			return run{}, err
-		}
-		if d.kind != clusterTail {
-			r.end = min(r.end, next<<bits+d.offset)
-			break
-		}
-		if d.back <= 0 || d.back > next-i {
-			return run{}, fmt.Errorf("block %d of it says that its run begins %d blocks before, and that is %d", next, d.back, next-i)
-		}
-		switch first := next == i+1; {
-		case first && d.blocks > 0 && m.big(c.kind):
-			blocks = d.blocks
-		case d.counts || first && c.kind != clusterPlain && m.big(c.kind):
-			return run{}, fmt.Errorf("the size of the cluster of block %d of it is not where it must be", i)
-		}
+	r := run{start: i<<bits + c.offset, place: c.block << bits, size: 1 << bits, partial: c.partial}
+	var second logical
+	var err error
+	if r.end, second, err = m.end(i, r.start, maxCluster); err != nil {
+		return run{}, err
 	}
-	if r.end-r.start > maxCluster {
-		return run{}, errTooLong
-	}
-	if r.size = blocks << bits; r.size > maxPacked {
-		return run{}, fmt.Errorf("a cluster that takes %d bytes", r.size)
+	switch big := m.big(c.kind); {
+	case second.counts && big:
+		if r.size = second.blocks << bits; r.size == 0 || r.size > maxPacked {
+			return run{}, fmt.Errorf("block %d of it has a cluster that takes %d bytes", i, r.size)
+		}
+	case second.counts, big && second.kind == clusterTail && c.kind != clusterPlain:
+		return run{}, fmt.Errorf("the size of the cluster of block %d of it is not where it must be", i)
 	}
 	return r, m.setMethod(&r, c.kind)
+}
+
+// end finds where the run ends that begins in block i, at start, and returns what
+// the index says of the block after that one: a head, if there is none. Each
+// block of the run must lead back to where it begins, and none past that.
+func (m *clustered) end(i, start, limit int64) (int64, logical, error) {
+	second := logical{kind: clusterPlain}
+	for next := i + 1; next < m.count; next++ {
+		at := next << m.f.super.blockBits
+		if at-start > limit {
+			return 0, second, errTooLong
+		}
+		c, err := m.cluster(next)
+		if err != nil {
+			return 0, second, err
+		}
+		if c.kind != clusterTail {
+			return min(at+c.offset, m.size), second, nil
+		}
+		if c.back <= 0 || c.back > next-i {
+			return 0, second, fmt.Errorf("block %d of it says that its run begins %d blocks before, and that is %d", next, c.back, next-i)
+		}
+		switch {
+		case next == i+1:
+			second = c
+		case c.counts:
+			return 0, second, fmt.Errorf("block %d of it counts the blocks of a cluster that begins %d blocks before", next, next-i)
+		}
+	}
+	return m.size, second, nil
 }
 
 // big says whether clusters of this kind may have more than one block.

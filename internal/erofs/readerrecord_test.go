@@ -28,7 +28,7 @@ type reading struct {
 
 // readAll reads all that an image holds, or so many bytes and names of it.
 func readAll(f *erofs.FileSystem, budget int64) (map[string]record, error) {
-	r := &reading{f: f, records: map[string]record{}, first: map[erofs.Handle]string{}, budget: budget, buffer: make([]byte, 100_003)}
+	r := &reading{f: f, records: map[string]record{}, first: map[erofs.Handle]string{}, budget: budget, buffer: make([]byte, 10_003)}
 	return r.records, r.visit(".", f.Root(), 0)
 }
 

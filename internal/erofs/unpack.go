@@ -14,6 +14,7 @@ import (
 var (
 	errRubbish  = errors.New("bytes follow the compressed ones")
 	errTooShort = errors.New("it unpacks to fewer bytes")
+	errTooMany  = errors.New("it unpacks to more bytes")
 	errPadding  = errors.New("it is nothing but padding")
 )
 
@@ -138,7 +139,7 @@ func drain(r io.Reader, dst []byte, partial bool) error {
 	}
 	switch n, err := io.ReadFull(r, make([]byte, 1)); {
 	case n > 0:
-		return errors.New("it unpacks to more bytes")
+		return errTooMany
 	case !errors.Is(err, io.EOF):
 		return err
 	}

@@ -17,11 +17,11 @@ func unpackLZ4(dst, src []byte) error {
 		for at < len(src) {
 			b := src[at]
 			at++
-			if n += int(b); b != 255 || n > len(dst) {
+			if n += int(b); b != 255 {
 				return n
 			}
 		}
-		return n // and whoever takes so many finds the end
+		return n // whoever takes so many finds the end
 	}
 	for done < len(dst) {
 		if at == len(src) {

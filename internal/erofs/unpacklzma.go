@@ -57,14 +57,17 @@ func (d *lzmaDecoder) unpack(dst, src []byte, partial bool) error {
 	d.src, d.at, d.rng = src, 5, 1<<32-1
 	d.code = uint32(src[1])<<24 | uint32(src[2])<<16 | uint32(src[3])<<8 | uint32(src[4])
 	d.reset()
-	err := d.decode(dst)
-	if err != nil || partial {
+	if err := d.decode(dst, partial); err != nil {
 		return err
 	}
-	d.normalize()
+	if !partial {
+		d.normalize()
+	}
 	switch {
 	case d.at > len(src):
 		return errTooShort
+	case partial:
+		return nil
 	case d.at < len(src):
 		return errRubbish
 	case d.code != 0:
@@ -100,16 +103,20 @@ func (d *lzmaDecoder) reset() {
 	even(d.literals[:0x300<<(d.lc+d.lp)])
 }
 
-// normalize makes room for a bit. Past the end there are zeros; decode looks
-// whether it came there.
+// next returns the next byte. Past the end there are zeros; decode looks whether
+// it came there.
+func (d *lzmaDecoder) next() uint32 {
+	d.at++
+	if d.at > len(d.src) {
+		return 0
+	}
+	return uint32(d.src[d.at-1])
+}
+
+// normalize makes room for a bit.
 func (d *lzmaDecoder) normalize() {
 	if d.rng < lzmaTop {
-		d.rng <<= 8
-		d.code <<= 8
-		if d.at < len(d.src) {
-			d.code |= uint32(d.src[d.at])
-		}
-		d.at++
+		d.rng, d.code = d.rng<<8, d.code<<8|d.next()
 	}
 }
 
@@ -143,12 +150,30 @@ func (d *lzmaDecoder) direct(count uint) uint32 {
 }
 
 // tree decodes as many bits as the tree p has levels.
-func (d *lzmaDecoder) tree(p []uint16) uint32 {
-	m := uint32(1)
+func (d *lzmaDecoder) tree(p []uint16) uint32 { return d.walk(p, 1) - uint32(len(p)) }
+
+// walk goes on from the node m of the tree p to a leaf. Most bits are decoded
+// here, which is bit without a way through memory.
+func (d *lzmaDecoder) walk(p []uint16, m uint32) uint32 {
+	rng, code := d.rng, d.code
 	for m < uint32(len(p)) {
-		m = m<<1 | d.bit(&p[m])
+		if rng < lzmaTop {
+			rng, code = rng<<8, code<<8|d.next()
+		}
+		even := uint32(p[m])
+		bound := rng >> lzmaModel * even
+		if code < bound {
+			rng = bound
+			p[m] = uint16(even + (1<<lzmaModel-even)>>lzmaMove)
+			m <<= 1
+		} else {
+			rng, code = rng-bound, code-bound
+			p[m] = uint16(even - even>>lzmaMove)
+			m = m<<1 | 1
+		}
 	}
-	return m - uint32(len(p))
+	d.rng, d.code = rng, code
+	return m
 }
 
 // reverse decodes count bits, the lowest first.
@@ -205,14 +230,11 @@ func (d *lzmaDecoder) literal(dst []byte, done, state int, rep0 uint32) byte {
 			}
 		}
 	}
-	for symbol < 0x100 {
-		symbol = symbol<<1 | d.bit(&p[symbol])
-	}
-	return byte(symbol)
+	return byte(d.walk(p[:0x100], symbol))
 }
 
-// decode fills dst.
-func (d *lzmaDecoder) decode(dst []byte) error {
+// decode fills dst, which what it decodes may go on after.
+func (d *lzmaDecoder) decode(dst []byte, partial bool) error {
 	state, done := 0, 0
 	var reps [4]uint32
 	for done < len(dst) {
@@ -236,6 +258,9 @@ func (d *lzmaDecoder) decode(dst []byte) error {
 		n := d.match(&state, place, &reps)
 		if uint64(reps[0]) >= uint64(done) { // also where an end marker would be
 			return errLZMA
+		}
+		if n > len(dst)-done && !partial {
+			return errTooMany
 		}
 		from := done - int(reps[0]) - 1
 		for n = min(n, len(dst)-done); n > 0; {

@@ -77,3 +77,25 @@ image dedupe "$new" -T1700000000 --mkfs-time -zlz4hc,level=9 -C16384 -Ededupe
 image lzma "$new" -T1700000000 --mkfs-time -zlzma,level=6 -C16384 -Eztailpacking
 image deflate "$new" -T1700000000 --mkfs-time -zdeflate,level=9 -C16384 -Efragments --xattr-prefix=user.prefix.of. -x0
 image zstd "$new" -T1700000000 --mkfs-time -zzstd,level=9 -C65536 -Eall-fragments,dedupe,ztailpacking --xattr-prefix=user.prefix.of.many.
+
+# And small ones to start fuzzing from.
+tree=$work/tiny
+mkdir -p "$tree/folder"
+head -c 9000 "$work/tree/text" >"$tree/text"
+head -c 700 "$work/tree/noise" >"$tree/noise"
+cat "$tree/text" "$tree/noise" >"$tree/mixed"
+ln -s ../text "$tree/folder/link"
+ln "$tree/noise" "$tree/folder/same"
+setfattr -n user.prefix.of.a -v 1 "$tree/text"
+setfattr -n security.selinux -v type "$tree/text"
+setfattr -n security.selinux -v type "$tree/noise"
+mkdir -p fuzz
+cd fuzz
+image plain "$old"
+image chunks "$new" -b512 --chunksize=512 -Eforce-chunk-indexes
+image lz4-legacy "$old" -zlz4hc -Elegacy-compress
+image lz4 "$new" -b512 -zlz4hc,level=9 -C2048 -Eztailpacking -Exattr-name-filter
+image dedupe "$new" -zlz4hc,level=9 -Ededupe
+image lzma "$new" -b512 -zlzma,level=0 -C2048 -Eztailpacking -x0
+image deflate "$new" -b512 -zdeflate,level=9 -C1024 -Efragments --xattr-prefix=user.prefix.
+image zstd "$new" -b512 -zzstd,level=9 -C4096 -Eall-fragments,dedupe,ztailpacking
