@@ -111,10 +111,8 @@ func (b *builder) newPacker() (packer, error) {
 	if b.FileSystem == Squashfs {
 		return newSquashPacker(b.ddi.Data(), b.Epoch, filepath.Dir(b.result.Path))
 	}
-	o := erofs.Options{UUID: b.seed.FileSystemUUID(b.partitionType(gpt.Data)), Codec: b.Compression.codec(), Kernel: b.Kernel}
-	if b.Kernel.Compare(clusters()) < 0 {
-		o.ClusterSize = erofs.BlockSize
-	}
+	o := erofs.Options{UUID: b.seed.FileSystemUUID(b.partitionType(gpt.Data)), Kernel: b.Kernel}
+	o.Codec, o.ClusterSize = b.Compression.codec()
 	b.result.Compression, b.result.Encoder = b.Compression.String(), b.Compression.Encoder()
 	if b.Epoch != nil {
 		o.BuildTime = *b.Epoch

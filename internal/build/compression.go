@@ -94,9 +94,6 @@ func (c Compression) kernel() erofs.Version {
 	}
 }
 
-// clusters is the first Linux that reads a cluster of more than a block.
-func clusters() erofs.Version { return erofs.Version{Major: 5, Minor: 13} }
-
 // ParseKernel reads the version of a Linux kernel, such as 6.1.
 func ParseKernel(text string) (erofs.Version, error) {
 	major, minor, _ := strings.Cut(text, ".")

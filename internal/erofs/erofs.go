@@ -67,8 +67,9 @@ type Options struct {
 	// Zero means one for each processor that Go uses.
 	Workers int
 
-	// ClusterSize is the most bytes of a physical cluster of LZ4: whole blocks, 1
-	// MiB at most. Zero means 64 KiB. Kernels before 5.13 get one block.
+	// ClusterSize is the most bytes of a physical cluster: whole blocks, 1 MiB at
+	// most. Zero means 64 KiB for LZ4, which kernels before 5.13 get in single
+	// blocks, and 1 MiB for ZSTD.
 	ClusterSize int
 }
 
