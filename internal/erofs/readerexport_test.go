@@ -1,13 +1,20 @@
 package erofs
 
+// Unpacker unpacks one cluster after the other.
+type Unpacker struct{ u unpacker }
+
 // Unpack fills dst from a cluster that was compressed so.
 func Unpack(method Algorithm, dst, src []byte, partial, padded bool) error {
-	var u unpacker
+	return new(Unpacker).Unpack(method, dst, src, partial, padded)
+}
+
+// Unpack fills dst from a cluster that was compressed so.
+func (u *Unpacker) Unpack(method Algorithm, dst, src []byte, partial, padded bool) error {
 	s := imageSuper{blockSize: BlockSize}
 	if padded {
 		s.needs = needsPadding
 	}
-	return u.run(dst, src, run{method: method, partial: partial}, s)
+	return u.u.run(dst, src, run{method: method, partial: partial}, s)
 }
 
 // Rotate fills dst, which begins at start of a file, from a plain cluster.

@@ -65,8 +65,10 @@ func rotate(dst, src []byte, start, blockSize int64) error {
 type unpacker struct {
 	input bytes.Reader
 	flate io.ReadCloser
-	zstd  *zstd.Decoder
 	lzma  *lzmaDecoder
+	// A decoder that has begun a stream waits for its end before it takes a whole
+	// frame, for ever.
+	zstd, zstdPart *zstd.Decoder
 }
 
 // run unpacks src into dst, which it must fill. Unless the run is a part of
@@ -105,7 +107,10 @@ func (u *unpacker) run(dst, src []byte, r run, s imageSuper) (err error) {
 	case DEFLATE:
 		return u.inflate(dst, src, r.partial)
 	}
-	return u.unzstd(dst, src, r.partial)
+	if r.partial {
+		return u.unzstdPart(dst, src)
+	}
+	return u.unzstd(dst, src)
 }
 
 func (u *unpacker) inflate(dst, src []byte, partial bool) error {
@@ -153,25 +158,35 @@ func (u *unpacker) unlzma(dst, src []byte, partial bool) error {
 	return u.lzma.unpack(dst, src, partial)
 }
 
-func (u *unpacker) unzstd(dst, src []byte, partial bool) error {
-	if u.zstd == nil {
-		// One decoder starts no goroutines, so that nothing needs to be closed.
-		d, err := zstd.NewReader(nil,
-			zstd.WithDecoderConcurrency(1),
-			zstd.WithDecoderLowmem(true),
-			zstd.WithDecoderMaxWindow(16<<20), // the first power of two above maxCluster
-			zstd.WithDecodeAllCapLimit(true))
-		if err != nil {
+// newZstd starts no goroutines, so that nothing needs to be closed.
+func newZstd() (*zstd.Decoder, error) {
+	return zstd.NewReader(nil,
+		zstd.WithDecoderConcurrency(1),
+		zstd.WithDecoderLowmem(true),
+		zstd.WithDecoderMaxWindow(16<<20), // the first power of two above maxCluster
+		zstd.WithDecodeAllCapLimit(true))
+}
+
+func (u *unpacker) unzstdPart(dst, src []byte) error {
+	if u.zstdPart == nil {
+		var err error
+		if u.zstdPart, err = newZstd(); err != nil {
 			return err
 		}
-		u.zstd = d
 	}
-	if partial {
-		u.input.Reset(src)
-		if err := u.zstd.Reset(&u.input); err != nil {
+	u.input.Reset(src)
+	if err := u.zstdPart.Reset(&u.input); err != nil {
+		return err
+	}
+	return drain(u.zstdPart, dst, true)
+}
+
+func (u *unpacker) unzstd(dst, src []byte) error {
+	if u.zstd == nil {
+		var err error
+		if u.zstd, err = newZstd(); err != nil {
 			return err
 		}
-		return drain(u.zstd, dst, true)
 	}
 	// DecodeAll would take several frames for one; Linux stops after the first.
 	if size, err := zstdFrame(src); err != nil {

@@ -116,6 +116,33 @@ func TestUnpack(t *testing.T) {
 	}
 }
 
+// TestUnpackTurns unpacks wholes, parts and what is damaged with one unpacker.
+func TestUnpackTurns(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(8, 9))
+	content := contents()["words"]
+	var u erofs.Unpacker
+	packed := map[erofs.Algorithm][]byte{}
+	for _, method := range methods {
+		packed[method] = compressWith(t, method, content)
+	}
+	for range 200 {
+		method := methods[r.IntN(len(methods))]
+		src, size := bytes.Clone(packed[method]), len(content)
+		partial, damaged := r.IntN(2) == 0, r.IntN(3) == 0
+		if partial {
+			size = 1 + r.IntN(size)
+		}
+		if damaged {
+			src = src[:r.IntN(len(src))]
+		}
+		got := make([]byte, size)
+		if err := u.Unpack(method, got, src, partial, true); err == nil && !bytes.Equal(got, content[:size]) || err != nil && !damaged {
+			t.Fatalf("%s, in part %v, damaged %v: %v", method, partial, damaged, err)
+		}
+	}
+}
+
 // TestUnpackUnpadded unpacks LZ4 as it was before its bytes were moved to the end.
 func TestUnpackUnpadded(t *testing.T) {
 	t.Parallel()
