@@ -76,6 +76,7 @@ func pressed() map[string]erofs.Options {
 		"lz4 large clusters": {Codec: lz4Codec{1 << 20}, ClusterSize: 1 << 20},
 		"lz4 fixed input":    {Codec: lz4Codec{20 << 10}},
 		"lz4 tails":          {Codec: lz4Codec{1 << 20}, Kernel: kernel(5, 17)},
+		"lz4 small tails":    {Codec: lz4Codec{1 << 20}, Kernel: kernel(5, 17), ClusterSize: erofs.BlockSize},
 		"lz4 fragments":      {Codec: lz4Codec{1 << 20}, Kernel: kernel(6, 1)},
 		"zstd":               {Codec: zstdCodec{256 << 10, zstd.SpeedFastest}},
 		"zstd newest":        {Codec: zstdCodec{1 << 20, zstd.SpeedFastest}, Kernel: kernel(7, 0)},

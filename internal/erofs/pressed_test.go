@@ -137,6 +137,35 @@ func TestXattrsAreShared(t *testing.T) {
 	}
 }
 
+// TestZerosOfAnyLength: a byte of LZ4 stands for 255 of them.
+func TestZerosOfAnyLength(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"lz4", "zstd"} {
+		root := folder(0o755, nil)
+		for n := range 300 {
+			root.children[fmt.Sprint(n)] = file(0o644, make([]byte, 150_000+n))
+		}
+		compare(t, want(root), readOurs(t, buildWith(t, root, pressed()[name])), nil)
+	}
+}
+
+// TestTailsBesideAttributes: a tail finds no place behind an inode that has
+// little room left in its block.
+func TestTailsBesideAttributes(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"lz4 tails", "lz4 small tails"} {
+		root := folder(0o755, nil)
+		for i := range 300 {
+			root.children[fmt.Sprint(i)] = file(0o644, compressible(3000+i*71, uint64(i))).
+				with(xattrs("user.own", string(pattern(2500+i*13%2000, uint64(i)))))
+		}
+		root.children["long"] = file(0o644, compressible(5<<20+1234, 1)).with(xattrs("user.own", string(pattern(700, 1))))
+		image := buildWith(t, root, pressed()[name])
+		compare(t, want(root), readOurs(t, image), nil)
+		compare(t, want(root), readOS(t, mount(t, save(t, image))), nil)
+	}
+}
+
 // TestPressedContentEndsEarly: so does the Writer, wherever the content was to go.
 func TestPressedContentEndsEarly(t *testing.T) {
 	t.Parallel()
