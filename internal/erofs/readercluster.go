@@ -70,7 +70,6 @@ type clustered struct {
 	lead, short int64
 	pack        [compactPerPack2]logical // read last
 	packAt      int64                    // byte where it begins; 0 for none
-	packSize    int64                    // clusters
 
 	tail run // the last one, if it lies elsewhere
 }

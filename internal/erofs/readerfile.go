@@ -84,14 +84,11 @@ func (c *content) end(err error) {
 // read reads at least a byte, and from one run only.
 func (c *content) read(p []byte) (int, error) {
 	if c.at >= c.run.end {
-		run, err := c.runs.at(c.at)
+		r, err := c.runs.at(c.at)
 		if err != nil {
 			return 0, err
 		}
-		if run.start > c.at || run.end <= c.at {
-			return 0, errors.New("its map has a gap")
-		}
-		c.run, c.bytes = run, nil
+		c.run, c.bytes = r, nil
 	}
 	p = p[:min(int64(len(p)), c.run.end-c.at)]
 	skip := c.at - c.run.start
@@ -146,29 +143,29 @@ func (f *FileSystem) fragment(p []byte, off int64) (int, error) {
 			return 0, fmt.Errorf("the inode of fragments: %w", err)
 		}
 	}
-	run, err := f.packRuns.at(off)
+	r, err := f.packRuns.at(off)
 	if err != nil {
 		return 0, fmt.Errorf("the inode of fragments at byte %d: %w", off, err)
 	}
-	p = p[:min(int64(len(p)), run.end-off)]
-	skip := off - run.start
-	switch run.kind {
+	p = p[:min(int64(len(p)), r.end-off)]
+	skip := off - r.start
+	switch r.kind {
 	case runHole:
 		clear(p)
 	case runPlain:
-		err = f.readAt(p, run.place+skip)
+		err = f.readAt(p, r.place+skip)
 	case runMeta:
-		err = f.metadata(p, run.place+skip)
+		err = f.metadata(p, r.place+skip)
 	case runFragment:
 		err = errors.New("it has a fragment of its own")
 	default:
-		b, ok := f.packed.get(run.start)
+		b, ok := f.packed.get(r.start)
 		if !ok {
-			b = make([]byte, run.end-run.start)
-			if err := f.unpackRun(b, run); err != nil {
-				return 0, fmt.Errorf("the inode of fragments at byte %d: %w", run.start, err)
+			b = make([]byte, r.end-r.start)
+			if err := f.unpackRun(b, r); err != nil {
+				return 0, fmt.Errorf("the inode of fragments at byte %d: %w", r.start, err)
 			}
-			f.packed.put(run.start, b, len(b))
+			f.packed.put(r.start, b, len(b))
 		}
 		copy(p, b[skip:])
 	}
