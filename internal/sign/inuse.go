@@ -82,8 +82,8 @@ func loopStatus(device string) (*unix.LoopInfo64, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer unix.Close(fd)
-	return unix.IoctlLoopGetStatus64(fd)
+	status, err := unix.IoctlLoopGetStatus64(fd)
+	return status, errors.Join(err, unix.Close(fd))
 }
 
 // mounted looks for a mount of the file itself, without a device between.

@@ -13,16 +13,16 @@ import (
 // TestInspect sets "inlay inspect" beside systemd-dissect on the same signed
 // image of payload A, for what both show, and for a list of all files.
 func TestInspect(t *testing.T) {
-	place, programs := memory(t), newTools(t)
+	at, programs := memory(t), newTools(t)
 	data := largeAndSmall(t)
-	a := startAgent(t, debian.Tools(t), string(programs), place.folder, data.folder)
+	a := startAgent(t, debian.Tools(t), string(programs), at.folder, data.folder)
 	s := short{
-		title: "Inspecting", agent: a, folder: place.folder, peer: "systemd-dissect",
+		title: "Inspecting", agent: a, folder: at.folder, peer: "systemd-dissect",
 		about: "A signed image of payload A, uncompressed, in memory.",
 	}
-	s.once(t, programs.inlay(), "build", extensionName, "file:"+data.tar(), "--compression", "none", "-q", "-o", place.folder,
+	s.once(t, programs.inlay(), "build", extensionName, "file:"+data.tar(), "--compression", "none", "-q", "-o", at.folder,
 		"--private-key", programs.keys()+"/db.key", "--certificate", programs.keys()+"/db.pem")
-	image := filepath.Join(place.folder, extensionName+".sysext.raw")
+	image := filepath.Join(at.folder, extensionName+".sysext.raw")
 	for _, argv := range [][]string{{"systemd-dissect", image}, {programs.inlay(), "inspect", image}} {
 		if text := s.once(t, argv...); !strings.Contains(text, "ID=_any") || !strings.Contains(text, "root-verity-sig") {
 			t.Fatalf("%q does not show the image:\n%s", argv, text)
