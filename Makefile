@@ -13,7 +13,7 @@ MEDIA_SUITE    ?= trixie
 MEDIA_PACKAGES = base-files,dosfstools,mtools,systemd-boot-efi,xorriso
 MIRROR         ?=
 # The other names that the program answers to.
-NAMES = auroraboot kairos-agent
+NAMES = auroraboot kairos-agent luet systemd-sysext systemd-confext
 
 export GOTOOLCHAIN = local
 # In CI a missing outside tool is a failure; on a laptop it is a skip.
@@ -45,7 +45,7 @@ test: prepare ## every test that needs no virtual machine
 	go test ./...
 
 test-machines: prepare ## boot a real kernel and merge what was built
-	go test $(TAGS) -count=1 -timeout 20m ./test/machine...
+	go test $(TAGS) -count=1 -timeout 40m ./test/machine...
 
 lint: $(LINTER) ## style, the walls between the floors, stale module files
 	$(LINTER) run ./...
@@ -62,7 +62,7 @@ fmt: $(LINTER) ## format as gofumpt does
 fuzz: ## each fuzz target for FUZZTIME
 	FUZZTIME=$(FUZZTIME) test/fuzz
 
-bench: prepare ## builds and verifies beside systemd-repart and veritysetup, then the benchmarks that match BENCH
+bench: prepare ## builds, verifies and merges beside systemd-repart, veritysetup and systemd-sysext, then the benchmarks that match BENCH
 	CGO_ENABLED=0 go test $(TAGS) -count=1 -v -timeout 60m ./test/bench/...
 	go test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 60m ./...
 

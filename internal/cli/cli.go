@@ -15,6 +15,8 @@ import (
 	"slices"
 
 	"github.com/spf13/cobra"
+
+	"inlay/internal/extension"
 )
 
 // Main runs the command line argv, whose first element chooses the name that
@@ -53,6 +55,11 @@ func Main(ctx context.Context, argv []string, env *Env) int {
 // wantsJSON says whether an error goes to a program. Where the flags before
 // --json are wrong, they were not read that far.
 func wantsJSON(c *cobra.Command, argv []string) bool {
+	if f := c.Flags().Lookup("json"); f != nil {
+		if m, ok := f.Value.(*jsonMode); ok {
+			return m.among(argv)
+		}
+	}
 	asked, err := c.Flags().GetBool("json")
 	return err == nil && (asked || slices.Contains(argv, "--json"))
 }
@@ -69,6 +76,12 @@ func commandNamed(program string, env *Env) *cobra.Command {
 		return newAuroraboot(env)
 	case "kairos-agent":
 		return newKairosAgent(env)
+	case "luet":
+		return newLuet(env)
+	case "systemd-sysext":
+		return newSystemdTool(env, extension.Sysext())
+	case "systemd-confext":
+		return newSystemdTool(env, extension.Confext())
 	default:
 		return newRoot(env)
 	}

@@ -91,10 +91,10 @@ func runDownload(c *cobra.Command, env *Env, k extension.Kind, o downloadOptions
 	}
 	defer end()
 	o.request.Architecture = env.Architecture
-	p := env.newProgress(o.quiet || o.json)
+	p := env.newProgress(o.quiet || o.json.on())
 	p.what = "downloading"
 	o.request.Progress = p.bytes
-	v := env.newProgress(o.quiet || o.json)
+	v := env.newProgress(o.quiet || o.json.on())
 	v.what = "verifying"
 	o.request.Verifying = func(done, total int64) {
 		p.end()
@@ -104,10 +104,10 @@ func runDownload(c *cobra.Command, env *Env, k extension.Kind, o downloadOptions
 	p.end()
 	v.end()
 	if err != nil {
-		return nodeError(c, err)
+		return nodeError(c, k, err)
 	}
-	if o.json {
-		return env.printJSON(result)
+	if o.json.on() {
+		return env.printAs(o.json, result)
 	}
 	env.warn(result.Warnings)
 	fmt.Fprintf(env.Stdout, "%s: %s, %s\n", printable(result.FileName), size(result.Size), printable(result.Guard))

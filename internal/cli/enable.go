@@ -132,10 +132,10 @@ func newChange(env *Env, k extension.Kind, profiles bool, do func(*node.Node, co
 		defer end()
 		result, err := do(n, c.Context(), o.request)
 		if err != nil {
-			return nodeError(c, err)
+			return nodeError(c, k, err)
 		}
-		if o.json {
-			return env.printJSON(result)
+		if o.json.on() {
+			return env.printAs(o.json, result)
 		}
 		env.printChange(c.Name(), result)
 		return nil

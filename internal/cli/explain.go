@@ -33,10 +33,10 @@ func newExplain(env *Env, k extension.Kind) *cobra.Command {
 		defer end()
 		e, err := n.Explain(c.Context(), args[0])
 		if err != nil {
-			return nodeError(c, err)
+			return nodeError(c, k, err)
 		}
-		if o.json {
-			return env.printJSON(e)
+		if o.json.on() {
+			return env.printAs(o.json, e)
 		}
 		fmt.Fprintln(env.Stdout, printable(e.FileName))
 		for _, s := range e.Stages {

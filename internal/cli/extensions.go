@@ -1,24 +1,19 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"inlay/internal/bootstate"
-	"inlay/internal/config"
 	"inlay/internal/extension"
 	"inlay/internal/hint"
 	"inlay/internal/layer"
 	"inlay/internal/node"
 	"inlay/internal/store"
-	"inlay/internal/trust"
 )
 
 // newExtensions is "inlay sysext" or "inlay confext": a node's extensions of one
@@ -32,6 +27,9 @@ func newExtensions(env *Env, k extension.Kind) *cobra.Command {
 			fmt.Sprintf("/%s, and for each boot profile (active, passive, recovery, or", k.Store),
 			"common for all) a folder there holds links to those that it uses.",
 			"",
+			fmt.Sprintf("Merge what lies in /%s and the other folders of systemd into the", k.RunFolder),
+			"running system, with systemd or without it.",
+			"",
 			"Exit status: 0 done, 1 failed, 2 wrong usage, 3 refused by trust policy, 4 not found",
 			"or ambiguous, 6 busy, 130 interrupted.",
 		),
@@ -44,6 +42,7 @@ func newExtensions(env *Env, k extension.Kind) *cobra.Command {
 	c.AddCommand(
 		newDownload(env, k), newEnable(env, k), newDisable(env, k), newRemove(env, k),
 		newList(env, k), newStatus(env, k), newExplain(env, k), newInfo(env, k),
+		newMerge(env, k), newRefresh(env, k), newUnmerge(env, k),
 	)
 	return c
 }
@@ -52,13 +51,13 @@ func newExtensions(env *Env, k extension.Kind) *cobra.Command {
 type nodeOptions struct {
 	root string
 	wait time.Duration
-	json bool
+	json jsonMode
 }
 
 func (o *nodeOptions) flags(c *cobra.Command, changes bool) {
 	f := c.Flags()
 	f.StringVar(&o.root, "root", "/", "the machine is the one below `DIR`")
-	f.BoolVar(&o.json, "json", false, "print JSON")
+	o.json.flag(c)
 	if changes {
 		f.DurationVar(&o.wait, "wait", 0, "wait so `long` for another command that changes extensions, such as 30s")
 	}
@@ -66,85 +65,30 @@ func (o *nodeOptions) flags(c *cobra.Command, changes bool) {
 
 // open opens the node with everything that judging its images needs.
 func (o *nodeOptions) open(env *Env, k extension.Kind, c *cobra.Command) (n *node.Node, end func(), err error) {
-	root, err := openRoot(o.root)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer func() {
-		if err != nil {
-			_ = root.Close()
-		}
-	}()
-	state, err := detect(root)
-	if err != nil {
-		return nil, nil, err
-	}
-	anchors, configured, err := o.trust(root, state)
-	if err != nil {
-		return nil, nil, err
-	}
-	n, err = node.Open(node.Options{
-		Root: root, Kind: k, Anchors: anchors, Configured: configured, State: state,
-		Architecture: extension.ArchitectureWord(env.Architecture), Now: env.Now, Wait: o.wait,
-		Command: c.CommandPath(), Program: c.Root().Name(),
-		Merger: merger{layer.New(root, layer.Options{Getenv: env.Getenv, Now: env.Now})},
-	})
-	if err != nil {
-		return nil, nil, err
-	}
-	return n, func() { _ = n.Close(); _ = root.Close() }, nil
+	n, _, end, err = o.openBoth(env, k, c)
+	return n, end, err
 }
 
-// trust is what the machine's configuration says, and its firmware if it was
-// booted by that.
-func (o *nodeOptions) trust(root *os.Root, state *bootstate.Report) (*trust.Set, *trust.Policy, error) {
-	c, err := config.Load(root, config.Options{Default: true})
+// openBoth opens the node, and what merges for it.
+func (o *nodeOptions) openBoth(env *Env, k extension.Kind, c *cobra.Command) (n *node.Node, l *layering, end func(), err error) {
+	s, err := openSystem(o.root)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	t, err := c.TrustOptions(root)
+	l = newLayering(env, s, k)
+	options := s.node(env, k)
+	options.Wait, options.Merger = o.wait, merger{l}
+	options.Command, options.Program = c.CommandPath(), c.Root().Name()
+	n, err = node.Open(options)
 	if err != nil {
-		return nil, nil, err
+		s.close()
+		return nil, nil, nil, err
 	}
-	t.Firmware = t.Firmware || state.TrustedBoot
-	set, err := trust.Load(t)
-	return set, c.Policy, err
-}
-
-// openRoot opens the folder that a machine's files lie below.
-func openRoot(name string) (*os.Root, error) {
-	root, err := os.OpenRoot(name)
-	if err == nil {
-		return root, nil
-	}
-	if info, statErr := os.Stat(name); statErr == nil && !info.IsDir() {
-		return nil, usagef("name the folder that a system lies in", "--root %q is no folder", name)
-	}
-	return nil, imageError(fmt.Errorf("opening the root: %w", err))
-}
-
-// merger is systemd's side of layer, as node wants it.
-type merger struct{ systemd *layer.Systemd }
-
-func (m merger) Refresh(ctx context.Context, k extension.Kind, setAside bool) error {
-	return m.systemd.Refresh(ctx, k, layer.RefreshOptions{SetAsideSignatures: setAside})
-}
-
-func (m merger) Merged(ctx context.Context, k extension.Kind) ([]string, error) {
-	hierarchies, err := m.systemd.Merged(ctx, k)
-	var names []string
-	for _, h := range hierarchies {
-		for _, name := range h.Extensions {
-			if !slices.Contains(names, name) {
-				names = append(names, name)
-			}
-		}
-	}
-	return names, err
+	return n, l, func() { _ = n.Close(); s.close() }, nil
 }
 
 // nodeError gives an error of a node its exit code and the advice that it lacks.
-func nodeError(c *cobra.Command, err error) error {
+func nodeError(c *cobra.Command, k extension.Kind, err error) error {
 	if _, ok := errors.AsType[*node.RefusedError](err); ok {
 		return &exitError{err, exitRefused}
 	}
@@ -153,6 +97,9 @@ func nodeError(c *cobra.Command, err error) error {
 	}
 	if _, ok := errors.AsType[*store.BusyError](err); ok {
 		return &exitError{hint.Default(err, "try again later, or pass --wait 1m"), exitBusy}
+	}
+	if _, ok := errors.AsType[*layer.RefusedError](err); ok || errors.Is(err, layer.ErrBusy) || errors.Is(err, layer.ErrDiffers) {
+		return layerError(k, err)
 	}
 	if node.NotFound(err) {
 		return notFound(hint.Default(err, c.Parent().CommandPath()+" list shows what is there"))

@@ -32,10 +32,10 @@ func newInfo(env *Env, k extension.Kind) *cobra.Command {
 		defer end()
 		i, err := n.Info(c.Context(), args[0])
 		if err != nil {
-			return nodeError(c, err)
+			return nodeError(c, k, err)
 		}
-		if o.json {
-			return env.printJSON(i)
+		if o.json.on() {
+			return env.printAs(o.json, i)
 		}
 		env.printFacts([]fact{
 			{"file", i.FileName},

@@ -9,7 +9,7 @@ import (
 )
 
 // newKairosAgent is the command line of kairos-agent, as the Kairos documents
-// show it: its commands for extensions, which are ours.
+// show it: its commands for extensions and bundles, which are ours.
 func newKairosAgent(env *Env) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "kairos-agent",
@@ -24,5 +24,6 @@ func newKairosAgent(env *Env) *cobra.Command {
 		}
 		root.AddCommand(c)
 	}
+	root.AddCommand(newInstallBundle(env))
 	return root
 }

@@ -48,8 +48,8 @@ func newList(env *Env, k extension.Kind) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if o.json {
-			return env.printJSON(struct {
+		if o.json.on() {
+			return env.printAs(o.json, struct {
 				Extensions []node.Entry `json:"extensions"`
 			}{entries})
 		}

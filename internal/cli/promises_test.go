@@ -30,7 +30,7 @@ func TestEveryFlagIsInAScript(t *testing.T) {
 			t.Errorf("%q: say which exit code, with exits", line)
 		}
 	}
-	for _, program := range []string{"inlay", "auroraboot", "kairos-agent"} {
+	for _, program := range programs() {
 		for _, want := range flagsOf(cli.CommandNamed(program)) {
 			if !good[want] {
 				t.Errorf("no script has %q in success", want)
@@ -82,7 +82,7 @@ func scriptLines(t *testing.T) []string {
 
 // noteFlags notes the command and the flags of a command line.
 func noteFlags(args []string, seen map[string]bool) {
-	if args[0] != "inlay" && args[0] != "auroraboot" && args[0] != "kairos-agent" {
+	if !slices.Contains(programs(), args[0]) {
 		return
 	}
 	c, rest, err := cli.CommandNamed(args[0]).Find(args[1:])

@@ -33,6 +33,7 @@ func newRoot(env *Env) *cobra.Command {
 	root.AddCommand(
 		newBoot(env),
 		newBuild(env),
+		newBundle(env),
 		newDiff(env),
 		newInspect(env),
 		newVerify(env),
@@ -41,6 +42,7 @@ func newRoot(env *Env) *cobra.Command {
 		newKeys(env),
 		newMedia(env),
 		newSign(env),
+		newUnpack(env),
 		newVersion(env),
 	)
 	return root

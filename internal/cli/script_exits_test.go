@@ -35,8 +35,15 @@ func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if want != 0 {
 		f := failure{program: args[1], code: want, stdout: ts.ReadFile("stdout"), stderr: ts.ReadFile("stderr")}
-		f.check(ts, slices.Contains(args, "--json"), before)
+		f.check(ts, asksForJSON(args), before)
 	}
+}
+
+// asksForJSON says whether a program is asked for JSON, errors included.
+func asksForJSON(args []string) bool {
+	return slices.ContainsFunc(args, func(word string) bool {
+		return word == "--json" || !strings.HasPrefix(args[1], "systemd-") && (word == "--json=pretty" || word == "--json=short")
+	})
 }
 
 // cmdInterrupt is "interrupt REGISTRY PROGRAM ARGUMENT...": once the registry
@@ -177,8 +184,8 @@ func snapshot(ts *testscript.TestScript) map[string]string {
 			return err
 		}
 		text := info.Mode().String()
-		// A lock says who held it last.
-		if info.Mode().IsRegular() && !strings.HasSuffix(path, "/.inlay/lock") {
+		// A lock says who held it last, a report when it was written.
+		if info.Mode().IsRegular() && !strings.HasSuffix(path, "/.inlay/lock") && !strings.Contains(path, "/run/inlay/layer-") {
 			text += fmt.Sprintf(" %d bytes, %v", info.Size(), info.ModTime())
 		}
 		files[path] = text

@@ -18,17 +18,18 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(withUmask{m}, map[string]func(){
-		"inlay":        program,
-		"auroraboot":   program,
-		"kairos-agent": program,
+	commands := map[string]func(){
 		"test-signer": func() {
 			if err := testSigner(os.Stdin, os.Stdout); err != nil {
 				fmt.Fprintln(os.Stderr, err)
 				os.Exit(3)
 			}
 		},
-	})
+	}
+	for _, name := range programs() {
+		commands[name] = program
+	}
+	testscript.Main(withUmask{m}, commands)
 }
 
 // withUmask runs the tests, but not the programs that they start, with one
@@ -65,6 +66,16 @@ func TestScriptsWithSquashfs(t *testing.T) {
 	runScripts(t, "testdata/squashfs")
 }
 
+// TestScriptsThatMerge runs those that mount, each in a namespace of its own.
+func TestScriptsThatMerge(t *testing.T) {
+	t.Parallel()
+	need.Root(t)
+	need.FileSystem(t, "erofs")
+	need.Tool(t, "unshare", "util-linux")
+	need.Tool(t, "nsenter", "util-linux")
+	runScripts(t, "testdata/layering")
+}
+
 func runScripts(t *testing.T, dir string) {
 	t.Helper()
 	testscript.Run(t, testscript.Params{
@@ -95,6 +106,7 @@ func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 		"mkefi":     cmdMakeEFI,
 		"mkimage":   cmdMakeImage,
 		"mktar":     cmdMakeTar,
+		"namespace": cmdNamespace,
 		"registry":  cmdRegistry,
 		"signedby":  cmdSignedBy,
 		"ukicat":    cmdUKICat,

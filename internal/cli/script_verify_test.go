@@ -31,7 +31,7 @@ func cmdAnswers(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	stdout, stderr := ts.ReadFile("stdout"), ts.ReadFile("stderr")
 	switch {
-	case slices.Contains(args, "--json"):
+	case asksForJSON(args):
 		if !json.Valid([]byte(stdout)) || stderr != "" {
 			ts.Fatalf("the answer is not JSON alone")
 		}

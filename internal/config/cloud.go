@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/goccy/go-yaml/ast"
+
 	"inlay/internal/hint"
 )
 
@@ -23,36 +25,25 @@ func IsCloudConfig(text []byte) bool {
 }
 
 // parseCloud reads install.trust and install.policy, and says whether there is
-// any. All else never reaches the YAML parser: it may hold templates, what our
-// parser does not know, or more than it could bear.
+// any.
 func parseCloud(c *Config, name string, text []byte) (bool, error) {
-	d := newDocument(name, text)
-	if len(text) > maxCloud {
-		return true, d.check(len(text), maxCloud)
-	}
-	ours, err := d.ours()
-	if ours == nil || err != nil {
+	d, err := trustKeys().part(name, text)
+	if d == nil || err != nil {
 		return err != nil, err
 	}
-	size := 0
-	for _, line := range ours {
-		size += len(line)
-	}
-	part := &document{name: name, lines: ours}
-	if err := part.check(size, maxFile); err != nil {
-		return true, err
-	}
-	body, err := d.parse(ours)
+	body, err := d.parse(d.lines)
 	if body == nil || err != nil {
 		return true, err
 	}
-	return true, d.mapping(body, "install", c.fields(d))
+	return true, d.mapping(body, "", fields{
+		"install": func(n ast.Node) error { return d.mapping(n, "install", c.shared(d)) },
+	})
 }
 
-// ours returns the lines of the file with all emptied but those of install.trust
-// and install.policy, or nil if there are none of those.
-func (d *document) ours() ([]string, error) {
-	s := scan{kept: make([]string, len(d.lines)), child: -1}
+// ours returns the lines of the file with all emptied but those of the keys and
+// the one of install, or nil if there are none of those.
+func (d *document) ours(keys ours) ([]string, error) {
+	s := scan{ours: keys, kept: make([]string, len(d.lines)), child: -1}
 	var l lines
 	for i, line := range d.lines {
 		as := l.next(line)
@@ -68,10 +59,9 @@ func (d *document) ours() ([]string, error) {
 	}
 	switch {
 	case s.unclear > 0:
-		return nil, d.atPlace(s.unclear, 1, hint.Wrap(errors.New("install.trust or install.policy may be meant here, and cannot be told"), s.cause()))
-	case s.odd > 0 && slices.ContainsFunc(s.doubtful(d.lines), mentionsOurs):
-		return nil, d.atPlace(s.odd, 1, hint.Wrap(errors.New("install.trust or install.policy may be meant here, and cannot be told"),
-			"write install: on a line of its own, and trust: and policy: indented below it by spaces, without braces, aliases or merge keys"))
+		return nil, d.atPlace(s.unclear, 1, hint.Wrap(keys.unclear(), s.cause()))
+	case s.odd > 0 && slices.ContainsFunc(s.doubtful(d.lines), keys.mentioned):
+		return nil, d.atPlace(s.odd, 1, hint.Wrap(keys.unclear(), keys.apart()))
 	case !s.found:
 		return nil, nil
 	case s.installs > 1:

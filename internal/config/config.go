@@ -1,6 +1,6 @@
 // Package config reads what the operator of a machine has laid down: whom it
-// trusts, and what an extension must be protected by. docs/configuration.md is
-// the schema.
+// trusts, what an extension must be protected by, and how extensions are merged.
+// docs/configuration.md is the schema.
 //
 // It comes from YAML files of our own and from the `install:` block of
 // `#cloud-config` files. Inside our own keys decoding is strict: an unknown
@@ -25,7 +25,8 @@ import "inlay/internal/trust"
 type Config struct {
 	Trust Trust
 	// Policy is nil if no file says anything about it.
-	Policy *trust.Policy
+	Policy   *trust.Policy
+	Layering Layering
 	// Sources are the files that took part, the weakest first.
 	Sources []string
 }
@@ -65,6 +66,7 @@ func (c *Config) merge(later *Config) {
 	override(&t.VendorCAs, l.VendorCAs)
 	override(&t.Chains, l.Chains)
 	override(&c.Policy, later.Policy)
+	c.Layering.merge(&later.Layering)
 	c.Sources = append(c.Sources, later.Sources...)
 }
 

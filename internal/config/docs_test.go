@@ -56,7 +56,7 @@ func TestDocumentedExamples(t *testing.T) {
 			continue
 		}
 		// The first one shows all there is.
-		for _, part := range []any{*c, c.Trust} {
+		for _, part := range []any{*c, c.Trust, c.Layering} {
 			v := reflect.ValueOf(part)
 			for j := range v.NumField() {
 				if v.Field(j).IsZero() {

@@ -29,7 +29,7 @@ func FullParse(text []byte) (*Config, error) {
 	}
 	c := new(Config)
 	install := child(body, "install")
-	for name, take := range c.fields(d) {
+	for name, take := range c.shared(d) {
 		if value := child(install, name); value != nil {
 			c.Sources = []string{"f"}
 			if err := take(value); err != nil {

@@ -22,6 +22,13 @@ type fields map[string]func(ast.Node) error
 
 // fields returns the keys of the configuration.
 func (c *Config) fields(d *document) fields {
+	known := c.shared(d)
+	c.Layering.add(d, known)
+	return known
+}
+
+// shared returns those keys that count in a cloud-config, too.
+func (c *Config) shared(d *document) fields {
 	return fields{
 		"trust":  func(n ast.Node) error { return d.mapping(n, "trust", c.Trust.fields(d)) },
 		"policy": d.policy(&c.Policy),

@@ -23,6 +23,8 @@ const maxLinks = 40
 type guard struct {
 	root *os.Root
 	user int
+	// could is what whoever writes to them gets: "add a trusted key".
+	could string
 }
 
 // file checks the way to a file that is open.
@@ -46,7 +48,7 @@ func (g guard) file(name string, f *os.File) error {
 		return err
 	}
 	if who, mend := g.writers(opened); who != "" {
-		return hint.Wrap(fmt.Errorf("%s may write to it, and so add a trusted key", who), g.command(mend, clean)+", after a look at what it says")
+		return hint.Wrap(fmt.Errorf("%s may write to it, and so %s", who, g.could), g.command(mend, clean)+", after a look at what it says")
 	}
 	return nil
 }
@@ -109,7 +111,7 @@ func (g guard) folder(at string, entry fs.FileInfo) error {
 	if entry != nil && info.Mode()&fs.ModeSticky != 0 && g.ours(entry) {
 		return nil
 	}
-	return hint.Wrap(fmt.Errorf("%s may write to the folder %q, and so add a trusted key", who, path.Join("/", at)),
+	return hint.Wrap(fmt.Errorf("%s may write to the folder %q, and so %s", who, path.Join("/", at), g.could),
 		g.command(mend, at)+", after a look at what is in it")
 }
 
@@ -117,7 +119,7 @@ func (g guard) owner(what, name string, info fs.FileInfo) error {
 	if g.ours(info) {
 		return nil
 	}
-	return hint.Wrap(fmt.Errorf("%s belongs to %s, who could add a trusted key", what, owner(info)),
+	return hint.Wrap(fmt.Errorf("%s belongs to %s, who could %s", what, owner(info), g.could),
 		g.command("chown root", name)+", after a look at it")
 }
 

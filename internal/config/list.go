@@ -102,7 +102,7 @@ func (d *document) extension(n ast.Node, e Extension) (Extension, error) {
 		*list = slices.Clone(*list)
 	}
 	known := e.common(d)
-	known["name"], known["source"] = d.word(&e.Name), d.word(&e.Source)
+	known["name"], known["source"] = d.line(&e.Name), d.line(&e.Source)
 	if err := d.mapping(n, "an extension", known); err != nil {
 		return e, err
 	}
@@ -117,30 +117,30 @@ func (d *document) extension(n ast.Node, e Extension) (Extension, error) {
 // common are the keys that both an entry and the defaults take.
 func (e *Extension) common(d *document) fields {
 	return fields{
-		"kind":                  d.word(&e.Kind),
+		"kind":                  d.line(&e.Kind),
 		"arch":                  d.words(&e.Architectures),
-		"layers":                d.word(&e.Layers),
+		"layers":                d.line(&e.Layers),
 		"include_paths":         d.words(&e.IncludePaths),
 		"release":               d.words(&e.Release),
 		"service_reload":        d.flag(&e.ServiceReload),
 		"enable_units":          d.words(&e.EnableUnits),
 		"allow_overlay_markers": d.flag(&e.AllowOverlayMarkers),
-		"owner":                 d.word(&e.Owner),
-		"selinux_contexts":      d.word(&e.Contexts),
-		"filesystem":            d.word(&e.FileSystem),
-		"compression":           d.word(&e.Compression),
-		"min_kernel":            d.word(&e.MinKernel),
-		"seed":                  d.word(&e.Seed),
-		"output":                d.word(&e.Output),
-		"private_key":           d.word(&e.PrivateKey),
-		"certificate":           d.word(&e.Certificate),
-		"signer":                d.word(&e.Signer),
+		"owner":                 d.line(&e.Owner),
+		"selinux_contexts":      d.line(&e.Contexts),
+		"filesystem":            d.line(&e.FileSystem),
+		"compression":           d.line(&e.Compression),
+		"min_kernel":            d.line(&e.MinKernel),
+		"seed":                  d.line(&e.Seed),
+		"output":                d.line(&e.Output),
+		"private_key":           d.line(&e.PrivateKey),
+		"certificate":           d.line(&e.Certificate),
+		"signer":                d.line(&e.Signer),
 		"defer_signature":       d.flag(&e.DeferSignature),
 	}
 }
 
-// word takes a text, or a number as it is written: layers and kernels look like one.
-func (d *document) word(to *string) func(ast.Node) error {
+// line takes a text, or a number as it is written: layers and kernels look like one.
+func (d *document) line(to *string) func(ast.Node) error {
 	return func(n ast.Node) (err error) {
 		*to, err = d.digits(n)
 		return err

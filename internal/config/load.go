@@ -145,7 +145,7 @@ func (l *loader) file(name string, as place) error {
 
 // guarded refuses what others could have put there.
 func (l *loader) guarded(name string, f *os.File, as place) error {
-	g := guard{root: l.root, user: l.user}
+	g := guard{root: l.root, user: l.user, could: "add a trusted key"}
 	if as != named {
 		folder, err := rooted.Resolve(l.root, path.Dir(name))
 		if err != nil {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -9,11 +10,13 @@ import (
 // by indentation: whatever stands deeper belongs to the key above it. Where that
 // cannot tell, or the line may be text of somebody else's, it says so.
 type scan struct {
+	ours                ours
 	kept                []string
 	inside, keep, found bool
-	child               int // the indentation of the keys below install, -1 = not seen yet
-	installs, install   int // how many, and the line of the last, from 1
-	documents, document int // likewise, of those with content
+	whole               bool // what follows belongs to a key of ours that is not below install
+	child               int  // the indentation of the keys below install, -1 = not seen yet
+	installs, install   int  // how many, and the line of the last, from 1
+	documents, document int  // likewise, of those with content
 	content             bool
 	odd                 int   // the first line that may hide our keys, from 1; 0 = none
 	inOdd               bool  // what follows belongs to such a line
@@ -28,7 +31,7 @@ type scan struct {
 
 // cause says what to do about an unclear line.
 func (s *scan) cause() string {
-	return fmt.Sprintf("put install: above line %d, whose quotes or brackets may swallow it, or close those in the same line", s.culprit)
+	return fmt.Sprintf("put it above line %d, whose quotes or brackets may swallow it, or close those in the same line", s.culprit)
 }
 
 func (s *scan) line(i int, text string, as standing) {
@@ -61,11 +64,14 @@ func (s *scan) line(i int, text string, as standing) {
 		return
 	}
 	if indent == 0 {
-		s.top(i, body)
+		s.top(i, body, as)
 		return
 	}
 	if s.inOdd {
 		s.entry = append(s.entry, i)
+	}
+	if s.whole {
+		s.kept[i] = text
 	}
 	if !s.inside {
 		return
@@ -88,7 +94,7 @@ func (s *scan) line(i int, text string, as standing) {
 func (s *scan) below(i, indent int, body string, as standing) {
 	key, _ := splitKey(body)
 	list := s.keep && (body == "-" || strings.HasPrefix(body, "- ")) // of the key above
-	s.keep = indent == s.child && (list || key == "trust" || key == "policy")
+	s.keep = indent == s.child && (list || slices.Contains(s.ours.install, key))
 	s.found = s.found || s.keep
 	if s.keep && as == lost {
 		s.doubtText(i)
@@ -106,7 +112,7 @@ func (s *scan) enclosed(i, indent int, text string) {
 	}
 	key, _ := splitKey(text[indent:])
 	s.heading = s.heading || key == "install"
-	if s.keep || (s.inside || s.heading) && mentionsOurs(text) {
+	if s.keep || (s.inside || s.heading) && s.ours.mentioned(text) {
 		s.doubtText(i)
 	}
 }
@@ -123,9 +129,13 @@ func (s *scan) doubtText(i int) {
 }
 
 // top takes a line that is not indented.
-func (s *scan) top(i int, body string) {
+func (s *scan) top(i int, body string, as standing) {
+	if s.whole && (body == "-" || strings.HasPrefix(body, "- ") || body[0] == '\t') {
+		s.kept[i] = body // of the key above; what the parser says of tabs is clear enough
+		return
+	}
 	wasInside := s.inside
-	s.inside, s.keep, s.inOdd, s.child = false, false, false, -1
+	s.inside, s.keep, s.whole, s.inOdd, s.child = false, false, false, false, -1
 	if mark := strings.HasPrefix(body, "---"); mark || strings.HasPrefix(body, "...") {
 		s.content = false
 		if rest := strings.TrimSpace(body[3:]); rest == "" || rest[0] == '#' {
@@ -142,6 +152,14 @@ func (s *scan) top(i int, body string) {
 		s.inside = rest == ""
 		if !s.inside {
 			s.doubt(i, strings.Contains(rest, "*"))
+			return
+		}
+		s.kept[i] = body
+	case slices.Contains(s.ours.top, key):
+		s.whole, s.keep, s.found = true, true, true
+		s.kept[i] = body
+		if as == lost {
+			s.doubtText(i)
 		}
 	case strings.ContainsAny(body[:1], "{?&!"), key == "<<", body[0] == '\t' && wasInside:
 		s.doubt(i, key == "<<" || strings.ContainsAny(body[:1], "{?"))
@@ -168,25 +186,6 @@ func (s *scan) doubtful(lines []string) []string {
 		some = append(some, lines[i])
 	}
 	return some
-}
-
-// mentionsOurs says whether one of our keys may stand in a line.
-func mentionsOurs(line string) bool {
-	for _, key := range []string{"trust", "policy"} {
-		for rest := line; ; {
-			before, after, ok := strings.Cut(rest, key)
-			if !ok {
-				break
-			}
-			rest = after
-			begins := before == "" || strings.ContainsAny(before[len(before)-1:], " \t{,\"'-?")
-			after = strings.TrimLeft(after, "\"' \t")
-			if begins && (after == "" || after[0] == ':') {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // splitKey returns the key that a line begins with, and what stands behind its

@@ -19,6 +19,15 @@ type node interface {
 	open() (io.ReadCloser, error)
 }
 
+// lister is a folder that can be asked for one name without listing all. What it
+// returns need not be there: then its stat says fs.ErrNotExist.
+type lister interface {
+	node
+	child(name string) node
+	// peek is stat without the extended attributes.
+	peek() (*File, error)
+}
+
 // child is a name in a folder.
 type child struct {
 	name string

@@ -34,7 +34,7 @@ type place struct {
 }
 
 func (t *Tree) find(name string, follow bool) (*File, node, error) {
-	root, err := t.stat(".", t.root)
+	root, err := t.peek(".", t.root)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -73,6 +73,11 @@ func (t *Tree) find(name string, follow bool) (*File, node, error) {
 		todo = slices.Concat(strings.Split(next.file.Target, "/"), todo)
 	}
 	last := way[len(way)-1]
+	if _, peeked := last.node.(lister); peeked {
+		if last.file, err = t.stat(last.file.Path, last.node); err != nil {
+			return nil, nil, err
+		}
+	}
 	return last.file, last.node, nil
 }
 
@@ -85,7 +90,7 @@ func (t *Tree) step(whole string, here place, name string) (*place, error) {
 	if n == nil {
 		return nil, fmt.Errorf("opening %q: %w", whole, fs.ErrNotExist)
 	}
-	f, err := t.stat(below(here.file.Path, name), n)
+	f, err := t.peek(below(here.file.Path, name), n)
 	if err != nil {
 		return nil, err
 	}

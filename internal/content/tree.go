@@ -75,10 +75,20 @@ func (w *walk) visit(ctx context.Context, path string, n node, depth int) error 
 }
 
 // stat returns what n is, checked.
-func (t *Tree) stat(path string, n node) (*File, error) {
+func (t *Tree) stat(path string, n node) (*File, error) { return known(path, n, n.stat) }
+
+// peek is stat for what is only on the way: its attributes may be missing.
+func (t *Tree) peek(path string, n node) (*File, error) {
+	if l, ok := n.(lister); ok {
+		return known(path, n, l.peek)
+	}
+	return known(path, n, n.stat)
+}
+
+func known(path string, n node, stat func() (*File, error)) (*File, error) {
 	var f *File
 	err := guard(func() (err error) {
-		f, err = n.stat()
+		f, err = stat()
 		return err
 	})
 	if err == nil {
@@ -113,6 +123,9 @@ func (t *Tree) children(path string, n node) ([]child, error) {
 
 // lookup returns the node called name in the folder n, or nil.
 func (t *Tree) lookup(path string, n node, name string) (node, error) {
+	if l, ok := n.(lister); ok {
+		return l.child(name), nil
+	}
 	list, err := t.children(path, n)
 	if err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"syscall"
 
 	"inlay/internal/hint"
 	"inlay/internal/osrelease"
@@ -118,6 +119,9 @@ func LookupRelease(c Content, k Kind, name string) (*Found, error) {
 func readRelease(c Content, k Kind, name, by string) (*Found, error) {
 	path := k.ReleaseFile(name)
 	text, err := c.ReadFile(path, osrelease.MaxSize)
+	if errors.Is(err, syscall.EISDIR) {
+		return nil, hint.Wrap(fmt.Errorf("%w: %q is a folder", ErrNoRelease, "/"+path), "put a file in its place")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("looking for the release file: %w", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"inlay/internal/extension"
@@ -31,6 +32,8 @@ func (m memory) ReadFile(name string, limit int64) ([]byte, error) {
 		return nil, fmt.Errorf("reading %q: %w", name, fs.ErrNotExist)
 	case text == "broken":
 		return nil, errBroken
+	case text == "a folder":
+		return nil, syscall.EISDIR
 	case int64(len(text)) > limit:
 		return nil, errors.New("too large")
 	}
@@ -138,6 +141,7 @@ func TestLookupReleaseRefuses(t *testing.T) {
 		"another version":       {"foo_1", releases("extension-release.foo_2", own), none, "foo_2", "foo_2.sysext.raw"},
 		"many others":           {"foo", releases("extension-release.a", own, "extension-release.b", own, "extension-release.c", own, "extension-release.d", own, "extension-release.e", own), none, "2 more", "a.sysext.raw"},
 		"a link under the base": {"foo_1", releases("extension-release.foo", "->etc/x").with("etc/x", own), none, "foo_1", "inlay build"},
+		"a folder":              {"foo", releases("extension-release.foo", "a folder"), none, "is a folder", "file"},
 		"strict":                {"foo", releases("extension-release.x", own+"\x001"), none, "", ""},
 		"strictness unclear":    {"foo", releases("extension-release.x", own+"\x00maybe"), none, "", ""},
 		"strictness empty":      {"foo", releases("extension-release.x", own+"\x00"), none, "", ""},

@@ -17,3 +17,6 @@ func (s *Systemd) Running() *Systemd {
 	s.running = true
 	return s
 }
+
+// Running takes the root for that of the running system.
+func (e *SystemdEngine) Running() { e.systemd.running = true }

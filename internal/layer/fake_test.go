@@ -33,9 +33,14 @@ type world struct {
 	// fails; missing are the programs that are not installed.
 	fails   map[string]string
 	missing []string
+	once    bool // it fails but once
 	journal string
 	// during is called when the service or the tool is.
 	during func(ctx context.Context) error
+	// version and environment are what the tool and the service answer to that.
+	version, environment string
+	// onRefresh is called when something is merged.
+	onRefresh func()
 
 	calls []string
 	envs  [][]string
@@ -69,10 +74,17 @@ func (w *world) Run(ctx context.Context, c layer.Call) (layer.Output, error) {
 	}
 	for begin, said := range w.fails {
 		if strings.HasPrefix(line, begin) {
+			if w.once {
+				delete(w.fails, begin)
+			}
 			return layer.Output{Stderr: []byte(said)}, errFailed
 		}
 	}
 	switch {
+	case strings.HasSuffix(line, "--version"):
+		return layer.Output{Stdout: []byte(w.version)}, nil
+	case strings.HasPrefix(line, "systemctl show --property=Environment "):
+		return layer.Output{Stdout: []byte(w.environment)}, nil
 	case strings.HasPrefix(line, "systemctl show"):
 		return layer.Output{Stdout: []byte(w.unit)}, nil
 	case strings.HasPrefix(line, "journalctl --quiet"):
@@ -80,6 +92,9 @@ func (w *world) Run(ctx context.Context, c layer.Call) (layer.Output, error) {
 	case strings.Contains(line, "reload-or-restart"), strings.HasSuffix(line, "refresh"):
 		if w.after != "" {
 			w.unit = w.after
+		}
+		if w.onRefresh != nil {
+			w.onRefresh()
 		}
 		if w.during != nil {
 			return layer.Output{}, w.during(ctx)

@@ -1,17 +1,25 @@
 // Package layer has extensions merged into a running system, and tells which are.
 //
-// Here is the side of systemd: systemd-sysext(8) and systemd-confext(8) merge,
-// by the service systemd-sysext.service where systemd is PID 1, so that the
-// service's drop-ins (image policy, hierarchies, limits of time) count, and as a
-// program where systemd is only installed or another root is meant.
+// A merge has two halves. MakePlan finds out what is to be merged, and mounts
+// nothing: it looks for extensions, holds each against the host and the policy,
+// by the very file that will be used, and says what becomes of every one and why.
+// An Engine executes the plan, and nothing else. There are two:
+//
+//   - SystemdEngine has systemd-sysext(8) and systemd-confext(8) merge, by the
+//     service systemd-sysext.service where systemd is PID 1, so that the service's
+//     drop-ins count, and as a program else. What is not to be merged is hidden from
+//     them meanwhile, and what they merged is compared with the plan.
+//   - Native merges by the kernel's own calls.
 //
 // What is merged is read from what a merge leaves in each hierarchy
 // (.systemd-sysext and .systemd-confext), not asked of anybody: it works without
 // systemd, and for merges that others have made.
 //
-// Left out on purpose: deciding what should be merged. The caller links images
-// into the folders that systemd looks in, calls Refresh, and puts its links back
-// if that fails.
+// Systemd is the older half of SystemdEngine, for callers who have decided by
+// themselves what lies in the folders of extensions.
+//
+// Left out on purpose: enabling and fetching extensions, and what a list of them
+// shows.
 package layer
 
 import (

@@ -111,6 +111,27 @@ func (s *Systemd) unit(ctx context.Context, k extension.Kind) (map[string]string
 	return properties, nil
 }
 
+// serviceEnvironment returns what the service's tool gets as variables, of those
+// that steer it.
+func (s *Systemd) serviceEnvironment(ctx context.Context, k extension.Kind) (func(string) string, error) {
+	ctx, cancel := context.WithTimeout(ctx, asking)
+	defer cancel()
+	variables := map[string]string{}
+	out, err := s.run(ctx, "systemctl", "show", "--property=Environment", "--value", k.Unit)
+	if errors.Is(err, exec.ErrNotFound) {
+		return s.o.Getenv, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("asking about %s: %w", k.Unit, refused("systemctl", err, words(out.Stderr)))
+	}
+	for word := range strings.FieldsSeq(string(out.Stdout)) {
+		if name, value, found := strings.Cut(strings.Trim(word, `"`), "="); found {
+			variables[name] = value
+		}
+	}
+	return func(name string) string { return variables[name] }, nil
+}
+
 // systemctl runs a verb that has nothing to say unless it fails.
 func (s *Systemd) systemctl(ctx context.Context, args ...string) error {
 	out, err := s.run(ctx, "systemctl", args...)

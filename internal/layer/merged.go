@@ -13,9 +13,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"inlay/internal/content"
 	"inlay/internal/extension"
 	"inlay/internal/hint"
+	"inlay/internal/rooted"
 )
 
 const (
@@ -52,11 +52,10 @@ func Merged(root *os.Root, k extension.Kind, more ...string) ([]Hierarchy, error
 		return nil, fmt.Errorf("looking for merged extensions: %d hierarchies are too many", len(candidates))
 	}
 	var merged []Hierarchy
-	tree := content.Folder(root)
 	for _, name := range candidates {
-		h, there, err := mergedInto(root, tree, k, name)
+		h, there, err := mergedInto(root, k, name)
 		for try := 1; absent(err) && try < looks; try++ {
-			h, there, err = mergedInto(root, tree, k, name)
+			h, there, err = mergedInto(root, k, name)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("looking for extensions merged into %q: %w", name, err)
@@ -68,24 +67,29 @@ func Merged(root *os.Root, k extension.Kind, more ...string) ([]Hierarchy, error
 	return merged, nil
 }
 
-// mergedInto looks into one hierarchy.
-func mergedInto(root *os.Root, tree *content.Tree, k extension.Kind, name string) (h Hierarchy, there bool, err error) {
-	clean, _, err := tree.Resolve(name)
-	if absent(err) {
+// mergedInto looks into one hierarchy. It is opened once: a refresh may put another
+// merge into its place meanwhile.
+func mergedInto(root *os.Root, k extension.Kind, name string) (h Hierarchy, there bool, err error) {
+	clean, err := rooted.Resolve(root, name)
+	if absent(err) || errors.Is(err, rooted.ErrDangling) {
 		return h, false, nil
 	}
 	if err != nil {
 		return h, false, err
 	}
-	info, err := root.Stat(clean)
-	if absent(err) {
+	if is, err := root.Stat(clean); absent(err) || err == nil && !is.IsDir() {
 		return h, false, nil
 	}
+	folder, err := root.OpenRoot(clean)
 	if err != nil {
 		return h, false, err
 	}
-	marker := path.Join(clean, ".systemd-"+k.Name)
-	device, err := tree.ReadFile(path.Join(marker, "dev"), maxMarker)
+	defer func() { err = errors.Join(err, folder.Close()) }()
+	info, err := folder.Stat(".")
+	if err != nil {
+		return h, false, err
+	}
+	device, err := rooted.ReadFile(folder, path.Join(markerFolder(k), markDevice), maxMarker)
 	if absent(err) {
 		return h, false, nil
 	}
@@ -97,7 +101,7 @@ func mergedInto(root *os.Root, tree *content.Tree, k extension.Kind, name string
 		return h, false, nil
 	}
 	// The file is named as the folder that such extensions are linked into.
-	list, err := tree.ReadFile(path.Join(marker, path.Base(k.RunFolder)), maxMarker)
+	list, err := rooted.ReadFile(folder, path.Join(markerFolder(k), path.Base(k.RunFolder)), maxMarker)
 	if err != nil {
 		return h, false, err
 	}

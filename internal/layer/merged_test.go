@@ -32,7 +32,7 @@ func TestMerged(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.write("usr/src", "a file")
-	w.write("proc/self/mountinfo", `1 2 0:1 / / rw - ext4 /dev/x rw
+	w.write("proc/thread-self/mountinfo", `1 2 0:1 / / rw - ext4 /dev/x rw
 203 49 0:59 / /usr ro,nodev,relatime shared:63 - overlay sysext ro,lowerdir=/x
 204 49 0:60 / /mnt/a\040b ro - overlay sysext ro
 205 49 0:61 / /mnt/gone ro - overlay sysext ro
@@ -101,7 +101,7 @@ func TestMergedErrors(t *testing.T) {
 				t.Error(err)
 			}
 		}},
-		{"huge list", "", "more than 131072", func(w *world) { w.merge(sysext, "usr", strings.Repeat("a\n", 1<<17), false) }},
+		{"huge list", "", "at most 131072", func(w *world) { w.merge(sysext, "usr", strings.Repeat("a\n", 1<<17), false) }},
 		{"folder for a device", "", "usr", func(w *world) { w.write("usr/.systemd-sysext/dev/x", "") }},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -19,7 +19,9 @@ const maxMounts = 32 << 20
 // mountPoints returns where the running system has something mounted that calls
 // itself a merge of a kind. Where there is no /proc nothing can be told.
 func mountPoints(root *os.Root, k extension.Kind) ([]string, error) {
-	f, err := root.Open("proc/self/mountinfo")
+	// The mount namespace is that of the thread, and here it can be another one than
+	// the process's.
+	f, err := root.Open("proc/thread-self/mountinfo")
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

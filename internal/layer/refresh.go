@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -38,11 +39,7 @@ func (s *Systemd) Refresh(ctx context.Context, k extension.Kind, o RefreshOption
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	limit := s.o.Timeout
-	if deadline, ok := ctx.Deadline(); ok {
-		limit = min(limit, time.Until(deadline))
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	ctx, cancel := s.limited(ctx)
 	defer cancel()
 	err := s.refresh(ctx, k, o)
 	if errors.Is(err, context.DeadlineExceeded) {
@@ -52,6 +49,16 @@ func (s *Systemd) Refresh(ctx context.Context, k extension.Kind, o RefreshOption
 		return fmt.Errorf("refreshing what is merged of kind %s: %w", k.Name, err)
 	}
 	return nil
+}
+
+// limited returns a context that is not cancelled with ctx, and ends with its
+// deadline, or by the limit of time.
+func (s *Systemd) limited(ctx context.Context) (context.Context, context.CancelFunc) {
+	limit := s.o.Timeout
+	if deadline, ok := ctx.Deadline(); ok {
+		limit = min(limit, time.Until(deadline))
+	}
+	return context.WithTimeout(context.WithoutCancel(ctx), limit)
 }
 
 func (s *Systemd) refresh(ctx context.Context, k extension.Kind, o RefreshOptions) error {
@@ -69,6 +76,15 @@ func (s *Systemd) managed() bool {
 
 // byTool runs the program itself, which needs no manager.
 func (s *Systemd) byTool(ctx context.Context, k extension.Kind, o RefreshOptions) error {
+	var env []string
+	if o.SetAsideSignatures {
+		env = []string{setAside}
+	}
+	return s.tool(ctx, k, nil, env, "refresh")
+}
+
+// tool runs a verb of the program, with env after what it gets anyway.
+func (s *Systemd) tool(ctx context.Context, k extension.Kind, args, env []string, verb string) error {
 	argv := []string{k.Tool}
 	if !s.running {
 		folder, err := filepath.Abs(s.root.Name())
@@ -77,19 +93,41 @@ func (s *Systemd) byTool(ctx context.Context, k extension.Kind, o RefreshOptions
 		}
 		argv = append(argv, "--root="+folder)
 	}
-	env := s.environment(k)
-	if o.SetAsideSignatures {
-		env = append(env, setAside)
-	}
-	out, err := s.o.Runner.Run(ctx, Call{append(argv, "refresh"), env})
+	argv = append(append(argv, args...), verb)
+	out, err := s.o.Runner.Run(ctx, Call{argv, append(s.environment(k), env...)})
 	switch {
 	case errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist):
-		return hint.Wrap(fmt.Errorf("%w: %s is not installed", ErrNoTool, k.Tool),
-			"install systemd (248 or newer for sysext, 254 for confext)")
+		return missingTool(k)
 	case err != nil:
 		return refused(k.Tool, err, words(out.Stderr), words(out.Stdout))
 	}
 	return nil
+}
+
+func missingTool(k extension.Kind) error {
+	return hint.Wrap(fmt.Errorf("%w: %s is not installed", ErrNoTool, k.Tool),
+		"install systemd (248 or newer for sysext, 254 for confext)")
+}
+
+// version asks the program for its version.
+func (s *Systemd) version(ctx context.Context, k extension.Kind) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, asking)
+	defer cancel()
+	out, err := s.run(ctx, k.Tool, "--version")
+	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
+		return 0, missingTool(k)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("asking for the version: %w", refused(k.Tool, err, words(out.Stderr)))
+	}
+	// "systemd 257 (257.13-1~deb13u1)", "systemd 262~rc1".
+	_, rest, _ := strings.Cut(string(out.Stdout), " ")
+	rest = rest[:len(rest)-len(strings.TrimLeft(rest, "0123456789"))]
+	version, err := strconv.Atoi(rest)
+	if err != nil {
+		return 0, fmt.Errorf("asking for the version: %s says %q", k.Tool, words(out.Stdout))
+	}
+	return version, nil
 }
 
 // refused is the error of a program that failed, with what it said.

@@ -3,8 +3,8 @@ package node
 import (
 	"context"
 	"fmt"
-	"slices"
 
+	"inlay/internal/hint"
 	"inlay/internal/store"
 )
 
@@ -85,7 +85,11 @@ func (n *Node) apply(ctx context.Context, r ChangeRequest, do change, images []s
 		}
 		result.Notes = append(result.Notes, notes...)
 		c.Merging()
-		if err := n.refresh(ctx); err != nil {
+		err = n.refresh(ctx)
+		if err == nil && do.merged {
+			err = n.refusedNow(context.WithoutCancel(ctx), images) // the merge is done, whoever interrupted it
+		}
+		if err != nil {
 			return n.putBack(ctx, c, err)
 		}
 		result.Refreshed = true
@@ -124,18 +128,39 @@ func (n *Node) remember(ctx context.Context, images []store.Image) {
 	}
 }
 
-// passedOver names the images that a refresh which succeeded did not merge: what
-// does not fit the host, systemd leaves out without a word.
+// passedOver names the images that a refresh which succeeded did not merge, as
+// they don't fit the host.
 func (n *Node) passedOver(ctx context.Context, images []store.Image) []string {
-	merged, err := n.Merger.Merged(ctx, n.Kind)
+	seen, err := n.Merger.Seen(ctx, n.Kind)
 	if err != nil {
 		return []string{"what is merged now cannot be told: " + err.Error()}
 	}
 	var notes []string
 	for _, im := range images {
-		if !slices.Contains(merged, im.Name) {
+		switch s := seen[im.Name]; {
+		case n.stranger(s) != "":
+			notes = append(notes, fmt.Sprintf("%s is enabled and was not merged: %s has its name and comes first", im.Name, s.Path))
+		case s.Merged:
+		case s.Why != "":
+			notes = append(notes, fmt.Sprintf("%s is enabled and was not merged: %s", im.Name, s.Why))
+		default:
 			notes = append(notes, fmt.Sprintf("%s is enabled and was not merged: %s says why", im.Name, n.command("explain", im.Name)))
 		}
 	}
 	return notes
+}
+
+// refusedNow says that a refresh has left out one of the images, which fits the
+// host: to enable it now has failed. All others are merged, which is no comfort.
+func (n *Node) refusedNow(ctx context.Context, images []store.Image) error {
+	seen, err := n.Merger.Seen(ctx, n.Kind)
+	if err != nil {
+		return err
+	}
+	for _, im := range images {
+		if s := seen[im.Name]; !s.Merged && s.Refused {
+			return hint.Wrap(fmt.Errorf("%s was left out: %s", im.Name, s.Why), n.command("explain", im.Name)+" says more")
+		}
+	}
+	return nil
 }

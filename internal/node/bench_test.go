@@ -21,12 +21,15 @@ func (l layered) Refresh(context.Context, extension.Kind, bool) error {
 	return errors.New("a list merges nothing")
 }
 
-func (l layered) Merged(ctx context.Context, k extension.Kind) (names []string, err error) {
-	hierarchies, err := l.Systemd.Merged(ctx, k)
+func (l layered) Seen(ctx context.Context, k extension.Kind) (map[string]node.Seen, error) {
+	hierarchies, err := l.Merged(ctx, k)
+	seen := map[string]node.Seen{}
 	for _, h := range hierarchies {
-		names = append(names, h.Extensions...)
+		for _, name := range h.Extensions {
+			seen[name] = node.Seen{Merged: true}
+		}
 	}
-	return names, err
+	return seen, err
 }
 
 func orFail(tb testing.TB, err error) {

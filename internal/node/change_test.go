@@ -191,6 +191,61 @@ func TestPassedOver(t *testing.T) {
 	}
 }
 
+// TestRefusedNow: to enable what a refresh leaves out for a reason of its own fails,
+// and all is put back; what doesn't concern the command is no reason.
+func TestRefusedNow(t *testing.T) {
+	t.Parallel()
+	m := boot(t)
+	m.merger.refuses = map[string]string{"tool": "block 7 is not what was signed"}
+	m.have(t, sample.Image{Name: "tool"})
+	m.have(t, sample.Image{Name: "other"})
+	before := m.tree(t)
+	_, err := m.Enable(t.Context(), of(use(store.Active), "tool"))
+	want := "nothing was changed, since merging failed: tool was left out: block 7 is not what was signed"
+	if err == nil || err.Error() != want || len(hint.Of(err)) != 1 {
+		t.Errorf("%v, hints %q", err, hint.Of(err))
+	}
+	if diff := cmp.Diff(before, m.tree(t)); diff != "" {
+		t.Errorf("it is not as it was (-before +after):\n%s", diff)
+	}
+	result, err := m.Enable(t.Context(), of(use(store.Active), "other"))
+	must(t, err)
+	if !result.Refreshed || len(result.Notes) > 0 {
+		t.Errorf("%+v", result)
+	}
+	if e := m.entry(t, "other"); !e.Merged || e.Guarantee != "checked copy" {
+		t.Errorf("%+v", e)
+	}
+	if e := m.entry(t, "tool"); e.Merged || e.Guarantee != "" {
+		t.Errorf("%+v", e)
+	}
+}
+
+// TestSeen shows what whoever merges says of an extension.
+func TestSeen(t *testing.T) {
+	t.Parallel()
+	m := boot(t)
+	m.have(t, sample.Image{Name: "tool"})
+	_, err := m.Enable(t.Context(), of(use(store.Active), "tool"))
+	must(t, err)
+	m.merger.faults = map[string]string{"tool": "a block has changed"}
+	if e := m.entry(t, "tool"); !e.Merged || e.Why != "a block has changed" {
+		t.Errorf("%+v", e)
+	}
+	e, err := m.Explain(t.Context(), "tool")
+	must(t, err)
+	if e.Why != "a block has changed" || e.Stopped != "" {
+		t.Errorf("%+v", e)
+	}
+	m.merger.faults, m.merger.merged = nil, nil
+	m.merger.refuses = map[string]string{"tool": "a block has changed"}
+	e, err = m.Explain(t.Context(), "tool")
+	must(t, err)
+	if e.Stopped != "merged" || e.Why != "not merged: the last merge left it out: a block has changed" {
+		t.Errorf("%+v", e)
+	}
+}
+
 // TestRemoveWithoutNow leaves no link that leads nowhere, and what is merged
 // alone.
 func TestRemoveWithoutNow(t *testing.T) {

@@ -34,25 +34,26 @@ func (n *Node) Explain(ctx context.Context, pattern string) (*Explanation, error
 		return nil, err
 	}
 	im := images[0]
-	merged, err := n.Merger.Merged(ctx, n.Kind)
+	seen, err := n.Merger.Seen(ctx, n.Kind)
 	if err != nil {
 		return nil, err
 	}
-	e := &Explanation{Entry: n.entry(im)}
-	e.Merged = slices.Contains(merged, im.Name)
+	e := &Explanation{Entry: n.entry(im, seen[im.Name])}
 	if e.Verified, err = n.verdict(ctx, im, &e.Entry); err != nil {
 		return nil, err
 	}
-	e.Stages = n.steps(im, e.Entry)
+	e.Stages = n.steps(im, e.Entry, seen[im.Name])
 	if stop := firstStop(e.Stages); stop != nil {
 		e.Stopped = stop.Stage
 		e.stopped(stop)
+	} else if e.Why == "" {
+		e.Why = seen[im.Name].Why
 	}
 	return e, nil
 }
 
 // steps are the stages of an extension whose entry is complete.
-func (n *Node) steps(im store.Image, e Entry) []Stage {
+func (n *Node) steps(im store.Image, e Entry, seen Seen) []Stage {
 	profile := "common"
 	if n.State != nil && n.State.Profile != "" {
 		profile = n.State.Profile
@@ -97,6 +98,11 @@ func (n *Node) steps(im store.Image, e Entry) []Stage {
 	}
 	if !stages[5].Done {
 		stages[5].Found, stages[5].Command = "the last merge was before it was linked, or left it out", n.command("enable", im.Name, "--"+profile, "--now")
+		if other := n.stranger(seen); other != "" {
+			stages[5].Found, stages[5].Command = "another extension of this name is merged: "+other, ""
+		} else if seen.Why != "" {
+			stages[5].Found = "the last merge left it out: " + seen.Why
+		}
 	}
 	return stages
 }

@@ -25,9 +25,12 @@ var errMerge = errors.New("the kernel says no")
 
 // merger is a Merger that merges what is linked below a folder.
 type merger struct {
-	root   string
-	fails  func() error // before a refresh; nil never
-	leaves []string     // names that it passes over, as systemd does
+	root    string
+	fails   func() error      // before a refresh; nil never
+	leaves  []string          // names that it passes over, as systemd does
+	refuses map[string]string // names that it leaves out, and why
+	faults  map[string]string // what is wrong with merged ones
+	places  map[string]string // where merged ones lie
 
 	merged []string
 	asides []bool // of each refresh
@@ -50,15 +53,23 @@ func (m *merger) Refresh(ctx context.Context, k extension.Kind, setAside bool) e
 	}
 	m.merged = nil
 	for _, e := range entries {
-		if name := extension.NameOf(k, e.Name()); !slices.Contains(m.leaves, name) {
+		name := extension.NameOf(k, e.Name())
+		if _, refused := m.refuses[name]; !refused && !slices.Contains(m.leaves, name) {
 			m.merged = append(m.merged, name)
 		}
 	}
 	return nil
 }
 
-func (m *merger) Merged(ctx context.Context, _ extension.Kind) ([]string, error) {
-	return m.merged, ctx.Err()
+func (m *merger) Seen(ctx context.Context, _ extension.Kind) (map[string]node.Seen, error) {
+	seen := map[string]node.Seen{}
+	for name, why := range m.refuses {
+		seen[name] = node.Seen{Why: why, Refused: true}
+	}
+	for _, name := range m.merged {
+		seen[name] = node.Seen{Merged: true, Path: m.places[name], Guarantee: "checked copy", Why: m.faults[name]}
+	}
+	return seen, ctx.Err()
 }
 
 // machine is a node in a folder of its own, which has booted the active profile.

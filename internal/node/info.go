@@ -25,7 +25,7 @@ func (n *Node) Info(ctx context.Context, pattern string) (*Info, error) {
 		return nil, err
 	}
 	im := images[0]
-	info := &Info{Entry: n.entry(im), Files: []string{}}
+	info := &Info{Entry: n.entry(im, Seen{}), Files: []string{}}
 	v, err := n.look(ctx, im)
 	if err != nil {
 		return nil, err

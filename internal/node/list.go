@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"maps"
 	"path"
 	"slices"
 
@@ -28,9 +29,11 @@ type Entry struct {
 	Anchor   string          `json:"anchor,omitempty"`
 	Profiles []store.Profile `json:"profiles"`
 	// Linked says that it lies in the run folder, Merged that it is merged now.
-	Linked  bool   `json:"linked"`
-	Merged  bool   `json:"merged"`
-	Verdict string `json:"verdict,omitempty"`
+	Linked bool `json:"linked"`
+	Merged bool `json:"merged"`
+	// Guarantee says what keeps a merged one what it was when it was verified.
+	Guarantee string `json:"guarantee,omitempty"`
+	Verdict   string `json:"verdict,omitempty"`
 	// Why says what keeps it from being merged, or what its verdict is about.
 	Why string `json:"why,omitempty"`
 	// Command mends that, if one does; a list doesn't look so far.
@@ -60,26 +63,27 @@ func (n *Node) List(ctx context.Context, p store.Profile) ([]Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	merged, err := n.Merger.Merged(ctx, n.Kind)
+	seen, err := n.Merger.Seen(ctx, n.Kind)
 	if err != nil {
 		return nil, err
 	}
 	entries := []Entry{}
 	for _, im := range images {
 		if p == "" || slices.Contains(im.Profiles, p) {
-			e := n.entry(im)
-			e.Merged = slices.Contains(merged, im.Name)
-			entries = append(entries, e)
+			entries = append(entries, n.entry(im, seen[im.Name]))
 		}
 	}
 	return entries, nil
 }
 
-// entry is what the store tells of an image.
-func (n *Node) entry(im store.Image) Entry {
+// entry is what the store tells of an image, and whoever merges.
+func (n *Node) entry(im store.Image, seen Seen) Entry {
 	e := Entry{
 		Name: im.Name, FileName: im.FileName, Kind: n.Kind.Name, Version: im.Version, Path: path.Join("/", im.Path),
-		Size: im.Size, Profiles: im.Profiles, Linked: im.Linked,
+		Size: im.Size, Profiles: im.Profiles, Linked: im.Linked, Merged: seen.Merged && n.stranger(seen) == "",
+	}
+	if e.Merged {
+		e.Guarantee = seen.Guarantee
 	}
 	if e.Profiles == nil {
 		e.Profiles = []store.Profile{}
@@ -96,6 +100,16 @@ func (n *Node) entry(im store.Image) Entry {
 	return e
 }
 
+// stranger is where another extension lies that is merged under the name of one of
+// the store's; "" if none is. Those of the store are linked in the run folder, in
+// which others may put folders.
+func (n *Node) stranger(seen Seen) string {
+	if !seen.Merged || seen.Path == "" || path.Dir(seen.Path) == "/"+n.Kind.RunFolder && path.Ext(seen.Path) == ".raw" {
+		return ""
+	}
+	return seen.Path
+}
+
 func (e *Entry) apply(s *store.Summary) {
 	e.Architecture, e.Protection, e.Signer, e.Anchor = s.Architecture, s.Protection, s.Signer, s.Anchor
 	e.Verdict, e.Why = s.Result, s.Reason
@@ -110,13 +124,18 @@ func (n *Node) Status(ctx context.Context) (*Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	merged, err := n.Merger.Merged(ctx, n.Kind)
+	seen, err := n.Merger.Seen(ctx, n.Kind)
 	if err != nil {
 		return nil, err
 	}
 	s := &Status{
 		Kind: n.Kind.Name, Policy: n.rule.Policy.String(), Because: n.rule.Because,
-		Extensions: []Entry{}, Problems: n.store.Problems(), Others: slices.Clone(merged),
+		Extensions: []Entry{}, Problems: n.store.Problems(),
+	}
+	for _, name := range slices.Sorted(maps.Keys(seen)) {
+		if seen[name].Merged {
+			s.Others = append(s.Others, name)
+		}
 	}
 	if n.Anchors != nil {
 		s.Unused = n.Anchors.Problems
@@ -125,14 +144,17 @@ func (n *Node) Status(ctx context.Context) (*Status, error) {
 		s.State, s.Profile = string(n.State.State), n.State.Profile
 	}
 	for _, im := range images {
-		e := n.entry(im)
-		e.Merged = slices.Contains(merged, im.Name)
-		s.Others = slices.DeleteFunc(s.Others, func(name string) bool { return name == im.Name })
+		e := n.entry(im, seen[im.Name])
+		if n.stranger(seen[im.Name]) == "" {
+			s.Others = slices.DeleteFunc(s.Others, func(name string) bool { return name == im.Name })
+		}
 		if _, err := n.verdict(ctx, im, &e); err != nil {
 			return nil, err
 		}
-		if stop := firstStop(n.steps(im, e)); stop != nil {
+		if stop := firstStop(n.steps(im, e, seen[im.Name])); stop != nil {
 			e.stopped(stop)
+		} else if e.Why == "" {
+			e.Why = seen[im.Name].Why
 		}
 		s.Extensions = append(s.Extensions, e)
 	}

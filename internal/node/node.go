@@ -28,8 +28,24 @@ type Merger interface {
 	// Refresh merges what is linked in the run folder. With setAside,
 	// signatures are not looked at: somebody's is that nobody here can check.
 	Refresh(ctx context.Context, k extension.Kind, setAside bool) error
-	// Merged returns the names that are merged now, each once.
-	Merged(ctx context.Context, k extension.Kind) ([]string, error)
+	// Seen tells by name what is merged now, and what the last merge left out, as
+	// far as that is known.
+	Seen(ctx context.Context, k extension.Kind) (map[string]Seen, error)
+}
+
+// Seen is what a Merger tells of an extension.
+type Seen struct {
+	Merged bool
+	// Path is where what is merged lies, with a leading slash; "" if that isn't known.
+	Path string
+	// Guarantee says what keeps a merged one what it was when it was verified: ""
+	// if that isn't known.
+	Guarantee string
+	// Why says what is wrong with a merged one, or why another was left out; ""
+	// if nothing, or if that isn't known. Refused says that it was left out though
+	// it fits the host.
+	Why     string
+	Refused bool
 }
 
 // Options are what a Node goes by.
@@ -71,7 +87,7 @@ func Open(o Options) (*Node, error) {
 		return nil, err
 	}
 	s.Settle()
-	return &Node{Options: o, store: s, rule: ruleOf(o)}, nil
+	return &Node{Options: o, store: s, rule: RuleOf(o)}, nil
 }
 
 // Close gives back what Open took.
@@ -86,11 +102,11 @@ type Rule struct {
 // Rule returns what images are held to.
 func (n *Node) Rule() Rule { return n.rule }
 
-// ruleOf decides the policy. Where nobody has said anything, an unsigned image
+// RuleOf decides the policy, by the anchors, the configuration and what was booted. Where nobody has said anything, an unsigned image
 // is let in only on a machine that trusts no key at all: whoever has laid down
 // a key, or booted by Secure Boot, means signatures. A key that is there and
 // broken counts as laid down.
-func ruleOf(o Options) Rule {
+func RuleOf(o Options) Rule {
 	var signed trust.Policy
 	switch {
 	case o.Configured != nil:

@@ -15,9 +15,10 @@ const Null = "dev/null"
 // maxLinks is how many links one path may lead through, as in the kernel.
 const maxLinks = 40
 
+// What can be wrong with a link beside where it leads.
 var (
-	errLinks = errors.New("it leads through too many links")
-	errLeads = errors.New("it leads out of the root folder")
+	ErrLinks = errors.New("it leads through too many links")
+	ErrLeads = errors.New("it leads out of the root folder")
 )
 
 // Resolve returns name without links in it, and without a slash in front: what
@@ -38,7 +39,7 @@ func Resolve(root *os.Root, name string) (string, error) {
 			continue
 		case "..":
 			if len(done) == 0 {
-				return "", errLeads
+				return "", ErrLeads
 			}
 			done = done[:len(done)-1]
 			continue
@@ -59,7 +60,7 @@ func Resolve(root *os.Root, name string) (string, error) {
 			continue
 		}
 		if links++; links > maxLinks {
-			return "", errLinks
+			return "", ErrLinks
 		}
 		target, err := root.Readlink(at)
 		if err != nil {

@@ -42,20 +42,28 @@ func (s *Subject) attributes(f *os.File) error {
 	return nil
 }
 
+// opener opens a file beside an image without waiting for anybody.
+type opener func(path string) (*os.File, error)
+
+// anywhere opens a file by its path on this machine.
+func anywhere(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+}
+
 // beside reads the files that systemd looks for beside an image: those that
 // have the image's name with another ending in place of ".raw".
-func (s *Subject) beside(path string) error {
+func (s *Subject) beside(path string, open opener) error {
 	stem := strings.TrimSuffix(path, ".raw")
 	for _, designator := range designators() {
 		word := "." + designator + "hash"
-		text, err := readBeside(stem+word, maxStatement)
+		text, err := readBeside(open, stem+word, maxStatement)
 		if err != nil {
 			return err
 		}
 		if text != nil {
 			s.Statements = append(s.Statements, Statement{filepath.Base(stem + word), designator, string(text)})
 		}
-		der, err := readBeside(stem+word+".p7s", cms.MaxSize)
+		der, err := readBeside(open, stem+word+".p7s", cms.MaxSize)
 		if err != nil {
 			return err
 		}
@@ -63,7 +71,7 @@ func (s *Subject) beside(path string) error {
 			s.Signatures = append(s.Signatures, Detached{filepath.Base(stem + word + ".p7s"), designator, der})
 		}
 	}
-	f, size, err := openBeside(stem + ".verity")
+	f, size, err := openBeside(open, stem+".verity")
 	if err != nil || f == nil {
 		return err
 	}
@@ -76,8 +84,8 @@ func (s *Subject) beside(path string) error {
 }
 
 // openBeside opens a file beside the image; nil if there is none.
-func openBeside(path string) (*os.File, int64, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+func openBeside(open opener, path string) (*os.File, int64, error) {
+	f, err := open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, 0, nil
 	}
@@ -95,8 +103,8 @@ func openBeside(path string) (*os.File, int64, error) {
 }
 
 // readBeside reads a file beside the image; nil if there is none.
-func readBeside(path string, most int64) ([]byte, error) {
-	f, size, err := openBeside(path)
+func readBeside(open opener, path string, most int64) ([]byte, error) {
+	f, size, err := openBeside(open, path)
 	if err != nil || f == nil {
 		return nil, err
 	}

@@ -26,11 +26,15 @@ func (c *course) checkRelease(ctx context.Context) (State, string, error) {
 	if state != Passed || err != nil {
 		return state, found, err
 	}
-	if err := c.findings(ctx); err != nil {
-		return "", "", err
+	if !c.options.Brief {
+		if err := c.findings(ctx); err != nil {
+			return "", "", err
+		}
 	}
 	kinds := extension.Kinds()
-	if k, known := extension.KindOfFile(filepath.Base(c.subject.Path)); known {
+	if c.subject.Kind != nil {
+		kinds = []extension.Kind{*c.subject.Kind}
+	} else if k, known := extension.KindOfFile(filepath.Base(c.subject.Path)); known {
 		kinds = []extension.Kind{k}
 	}
 	var missing error
@@ -88,6 +92,9 @@ func (c *course) openContent() (State, string, error) {
 
 // name is the extension's name, if it is one of kind k.
 func (c *course) name(k extension.Kind) string {
+	if c.subject.Name != "" {
+		return c.subject.Name
+	}
 	base := filepath.Base(c.subject.Path)
 	if c.subject.Folder != nil {
 		return extension.NameOfFolder(k, base)
@@ -99,7 +106,7 @@ func (c *course) describeRelease() {
 	first := c.found[0]
 	v := c.verdict
 	v.Kind, v.Name = first.kind.Name, c.name(first.kind)
-	v.Release = first.found.Release.Lines()
+	v.Release, v.Found = first.found.Release.Lines(), first.found
 	v.Version = extension.VersionOf(v.Name)
 	for _, key := range []string{strings.ToUpper(first.kind.Name) + "_VERSION_ID", "IMAGE_VERSION"} {
 		if v.Version == "" {

@@ -10,13 +10,17 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"inlay/internal/extension"
 	"inlay/internal/hint"
 )
 
 // Subject is what is to be verified: an image file or block device, or a folder.
 type Subject struct {
-	// Path is for people. The base name of it tells the extension's name.
+	// Path is for people. The base name of it tells the extension's name, unless
+	// Name does, and often its kind, unless Kind does.
 	Path string
+	Name string
+	Kind *extension.Kind
 	// Image and Size are nil and 0 for a folder.
 	Image io.ReaderAt
 	Size  int64
@@ -81,8 +85,7 @@ func opened(path string, f *os.File) (*Subject, error) {
 		return nil, err
 	}
 	s := &Subject{Path: path, closers: []io.Closer{f}}
-	switch mode := info.Mode(); {
-	case mode.IsDir():
+	if info.IsDir() {
 		root, err := os.OpenRoot(path)
 		if err != nil {
 			return nil, err
@@ -90,24 +93,35 @@ func opened(path string, f *os.File) (*Subject, error) {
 		s.Folder = root
 		s.closers = append(s.closers, root)
 		return s, nil
+	}
+	if err := s.measure(f, info); err != nil {
+		return nil, err
+	}
+	s.Fault = errors.Join(s.attributes(f), s.beside(path, anywhere))
+	if target, err := filepath.EvalSymlinks(path); err == nil && target != filepath.Clean(path) {
+		// Whoever resolves the link first looks beside what it leads to.
+		s.Fault = errors.Join(s.Fault, s.beside(target, anywhere))
+	}
+	return s, nil
+}
+
+// measure makes f the image.
+func (s *Subject) measure(f *os.File, info fs.FileInfo) error {
+	switch mode := info.Mode(); {
 	case mode.IsRegular():
 		s.Size = info.Size()
 	case mode&fs.ModeDevice != 0 && mode&fs.ModeCharDevice == 0:
 		s.Device = true
+		var err error
 		if s.Size, err = f.Seek(0, io.SeekEnd); err != nil {
-			return nil, fmt.Errorf("measuring %q: %w", path, err)
+			return fmt.Errorf("measuring %q: %w", s.Path, err)
 		}
 	default:
-		return nil, hint.Wrap(fmt.Errorf("%q is neither a file, a folder nor a block device", path),
+		return hint.Wrap(fmt.Errorf("%q is neither a file, a folder nor a block device", s.Path),
 			"name an extension, such as the NAME.sysext.raw that inlay build makes")
 	}
 	s.Image = f
-	s.Fault = errors.Join(s.attributes(f), s.beside(path))
-	if target, err := filepath.EvalSymlinks(path); err == nil && target != filepath.Clean(path) {
-		// Whoever resolves the link first looks beside what it leads to.
-		s.Fault = errors.Join(s.Fault, s.beside(target))
-	}
-	return s, nil
+	return nil
 }
 
 // Close closes what Open opened.

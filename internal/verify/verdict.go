@@ -3,6 +3,7 @@ package verify
 import (
 	"time"
 
+	"inlay/internal/extension"
 	"inlay/internal/trust"
 )
 
@@ -123,6 +124,8 @@ type Verdict struct {
 
 	// Err is the error behind the refusal, for callers in this program.
 	Err error `json:"-"`
+	// Found is the release file of Kind, nil if none was read.
+	Found *extension.Found `json:"-"`
 	// Standing is that of the signature; Unknown if there is none.
 	Standing trust.Standing `json:"-"`
 }

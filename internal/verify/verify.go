@@ -36,6 +36,8 @@ type Options struct {
 	// Now is the time that RequireValidDates compares with.
 	Now               time.Time
 	RequireValidDates bool
+	// Brief leaves the findings out, for callers who look at every file themselves.
+	Brief bool
 	// Host asks whether this host takes the extension; nil doesn't.
 	Host *extension.Host
 	// Workers that hash; 0 means one for each processor.
@@ -65,10 +67,18 @@ func Run(ctx context.Context, s *Subject, o Options) (*Verdict, error) {
 		},
 	}
 	c.medium = c.noting(s.Image)
+	defer c.close()
 	if err := c.run(ctx); err != nil {
 		return nil, err
 	}
 	return c.verdict, nil
+}
+
+// close lets go of the folder that was looked at.
+func (c *course) close() {
+	if c.tree != nil {
+		_ = c.tree.Close() // it was only read
+	}
 }
 
 // Unopened is the verdict on an extension that could not even be opened.

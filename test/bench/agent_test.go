@@ -11,16 +11,12 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
-	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"inlay/test/debian"
 )
 
 // agentVariable makes this test binary, started again inside the Debian root,
@@ -194,65 +190,4 @@ func weigh(path string) (size int64, digest string, err error) {
 	h := sha256.New()
 	size, err = io.Copy(h, f)
 	return size, hex.EncodeToString(h.Sum(nil)), err
-}
-
-// agent is the parent's end of the line.
-type agent struct {
-	in  *json.Encoder
-	out *json.Decoder
-}
-
-// startAgent starts one inside root, where the folders appear under the same
-// paths as here. It ends with the test.
-func startAgent(t *testing.T, root *debian.Root, folders ...string) *agent {
-	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	binds := map[string]string{filepath.Dir(self): "/agent"}
-	for _, f := range folders {
-		binds[f] = ""
-	}
-	c := root.Command(t.Context(), t, binds, "/agent/"+filepath.Base(self))
-	c.Env = append(c.Env, agentVariable+"=1")
-	c.Stderr = os.Stderr
-	in, err := c.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := c.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		in.Close()
-		c.Wait()
-	})
-	return &agent{json.NewEncoder(in), json.NewDecoder(out)}
-}
-
-// do has a job done that must succeed.
-func (a *agent) do(t *testing.T, j job) run {
-	t.Helper()
-	var r run
-	if err := a.in.Encode(j); err != nil {
-		t.Fatal(err)
-	}
-	if err := a.out.Decode(&r); err != nil {
-		t.Fatal(err)
-	}
-	if r.Failure != "" {
-		t.Fatal(r.Failure)
-	}
-	return r
-}
-
-// clean removes what a job left.
-func (a *agent) clean(t *testing.T, j job) {
-	t.Helper()
-	a.do(t, job{Folder: j.Folder, Clean: true})
 }

@@ -72,12 +72,7 @@ func TestBuild(t *testing.T) {
 	}
 	sameEverywhere(t, all)
 	writeGoals(&text, all)
-	fmt.Print(text.String())
-	if path := os.Getenv(reportVariable); path != "" {
-		if err := os.WriteFile(path, []byte(text.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+	report(t, text.String())
 }
 
 func rounds(t *testing.T) int {

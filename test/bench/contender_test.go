@@ -40,7 +40,7 @@ func (t tools) keys() string  { return filepath.Join(string(t), "keys") }
 func newBench(t *testing.T, p place, data payload, programs tools) *bench {
 	t.Helper()
 	b := &bench{place: p, data: data, root: debian.Tools(t), tools: programs}
-	b.agent = startAgent(t, b.root, string(programs), p.folder, data.folder)
+	b.agent = startAgent(t, b.root, map[string]string{string(programs): "", p.folder: "", data.folder: ""})
 	return b
 }
 
@@ -120,8 +120,8 @@ const (
 	theFloor         = "the floor: SHA-256 and write"
 )
 
-// layers is the group of those that pack the same layer without compression.
-const layers = "uncompressed layer"
+// plainLayers is the group of those that pack the same layer without compression.
+const plainLayers = "uncompressed layer"
 
 // newest is a kernel that has all that EROFS has had to offer.
 const newest = "--min-kernel=6.12"
@@ -129,11 +129,11 @@ const newest = "--min-kernel=6.12"
 func ours() []contender {
 	none := []string{"--compression=none"}
 	return []contender{
-		{name: inlayPlain, same: layers, argv: inlayOf("file:", payload.tar, none...)},
-		{name: inlayGzip, same: layers, argv: inlayOf("file:", payload.gzip, none...)},
-		{name: inlayZstd, same: layers, argv: inlayOf("file:", payload.zstd, none...)},
-		{name: inlayDaemon, same: layers, argv: inlayOf("docker:", func(payload) string { return extensionName }, none...)},
-		{name: inlayLayout, same: layers, argv: inlayOf("layout:", payload.layout, none...)},
+		{name: inlayPlain, same: plainLayers, argv: inlayOf("file:", payload.tar, none...)},
+		{name: inlayGzip, same: plainLayers, argv: inlayOf("file:", payload.gzip, none...)},
+		{name: inlayZstd, same: plainLayers, argv: inlayOf("file:", payload.zstd, none...)},
+		{name: inlayDaemon, same: plainLayers, argv: inlayOf("docker:", func(payload) string { return extensionName }, none...)},
+		{name: inlayLayout, same: plainLayers, argv: inlayOf("layout:", payload.layout, none...)},
 		{name: inlayFolder, argv: inlayOf("dir:", payload.tree, none...)},
 		{name: inlayDefault, needs: "--compression", argv: inlayOf("file:", payload.tar)},
 		{name: inlayLZ4, needs: "--compression", argv: inlayOf("file:", payload.tar, "--compression=lz4")},

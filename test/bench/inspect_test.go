@@ -15,7 +15,7 @@ import (
 func TestInspect(t *testing.T) {
 	at, programs := memory(t), newTools(t)
 	data := largeAndSmall(t)
-	a := startAgent(t, debian.Tools(t), string(programs), at.folder, data.folder)
+	a := startAgent(t, debian.Tools(t), map[string]string{string(programs): "", at.folder: "", data.folder: ""})
 	s := short{
 		title: "Inspecting", agent: a, folder: at.folder, peer: "systemd-dissect",
 		about: "A signed image of payload A, uncompressed, in memory.",

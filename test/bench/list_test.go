@@ -3,9 +3,7 @@
 package bench_test
 
 import (
-	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"runtime"
 	"slices"
@@ -58,17 +56,5 @@ func TestList(t *testing.T) {
 		}
 		text.WriteString("\n")
 	}
-	fmt.Print(text.String())
-	path := os.Getenv(reportVariable)
-	if path == "" {
-		return
-	}
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = f.WriteString(text.String())
-	if err := errors.Join(err, f.Close()); err != nil {
-		t.Fatal(err)
-	}
+	report(t, text.String())
 }

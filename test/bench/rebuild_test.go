@@ -37,7 +37,7 @@ func TestRebuild(t *testing.T) {
 	for _, p := range payloads()[:2] {
 		at := memory(t)
 		data := p.make(t)
-		a := startAgent(t, debian.Tools(t), string(programs), at.folder, data.folder)
+		a := startAgent(t, debian.Tools(t), map[string]string{string(programs): "", at.folder: "", data.folder: ""})
 		s := short{
 			title: "Rebuilding what has not changed, payload " + p.name + " " + at.title, agent: a, folder: at.folder,
 			about: data.about + ", signed; the source is there, the image too.",

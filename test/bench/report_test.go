@@ -3,7 +3,9 @@
 package bench_test
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -97,6 +99,20 @@ func column(runs []run, value func(run) float64) []float64 {
 	return all
 }
 
+// byRound returns theirs by ours, round by round.
+func byRound(ours, theirs []float64) []float64 {
+	var all []float64
+	for i := range ours {
+		all = append(all, theirs[i]/ours[i])
+	}
+	return all
+}
+
+// lowAndMiddle prints the minimum and the median.
+func lowAndMiddle(values []float64) string {
+	return fmt.Sprintf("%.1f / %.1f", slices.Min(values), median(values))
+}
+
 func median(values []float64) float64 {
 	sorted := slices.Sorted(slices.Values(values))
 	half := len(sorted) / 2
@@ -113,6 +129,24 @@ func ownPeak(found results) float64 {
 		most = max(most, slices.Max(column(runs, func(r run) float64 { return float64(r.Floor) })))
 	}
 	return most
+}
+
+// report prints a part of the report, and adds it to the file that takes it.
+func report(t *testing.T, text string) {
+	t.Helper()
+	fmt.Print(text)
+	path := os.Getenv(reportVariable)
+	if path == "" {
+		return
+	}
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.WriteString(text)
+	if err := errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // versions names the programs that took part.

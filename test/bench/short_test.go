@@ -4,7 +4,6 @@ package bench_test
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -39,7 +38,7 @@ const shortRounds = 15
 // startShort starts an agent that sees folder and the programs.
 func startShort(t *testing.T, programs tools, folder string) *agent {
 	t.Helper()
-	return startAgent(t, debian.Tools(t), string(programs), folder)
+	return startAgent(t, debian.Tools(t), map[string]string{string(programs): "", folder: ""})
 }
 
 // run measures all, in turn, after a round that warms, and reports.
@@ -86,24 +85,6 @@ func (s short) run(t *testing.T) {
 		}
 	}
 	report(t, text.String())
-}
-
-// report prints text, and adds it to the report if there is one.
-func report(t *testing.T, text string) {
-	t.Helper()
-	fmt.Print(text)
-	path := os.Getenv(reportVariable)
-	if path == "" {
-		return
-	}
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if _, err := f.WriteString(text); err != nil {
-		t.Error(err)
-	}
 }
 
 // once runs a command inside the root that has to succeed, and returns what it said.

@@ -57,20 +57,7 @@ func TestVerify(t *testing.T) {
 	if t.Failed() {
 		return
 	}
-	text := v.report(t, b, found)
-	fmt.Print(text)
-	if path := os.Getenv(reportVariable); path != "" {
-		f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := f.WriteString(text); err != nil {
-			t.Error(err)
-		}
-		if err := f.Close(); err != nil {
-			t.Error(err)
-		}
-	}
+	report(t, v.report(t, b, found))
 }
 
 // verified is a signed image, and its partitions for those who need them alone.
@@ -144,15 +131,6 @@ func (v verified) spoil(t *testing.T) {
 	}
 }
 
-// try has a job done that may fail.
-func (a *agent) try(t *testing.T, j job) (r run) {
-	t.Helper()
-	if err := errors.Join(a.in.Encode(j), a.out.Decode(&r)); err != nil {
-		t.Fatal(err)
-	}
-	return r
-}
-
 func (v verified) report(t *testing.T, b *bench, found results) string {
 	t.Helper()
 	var text strings.Builder
@@ -168,11 +146,8 @@ func (v verified) report(t *testing.T, b *bench, found results) string {
 			all := column(found.runs[c.name], f.value)
 			fmt.Fprintf(&text, " "+f.unit+" / "+f.unit+" |", slices.Min(all), median(all))
 		}
-		var ratios []float64
-		for i, ours := range column(found.runs[c.name], wall) {
-			ratios = append(ratios, theirs[i]/ours)
-		}
-		fmt.Fprintf(&text, " %.2f (%.2f to %.2f) |\n", median(ratios), slices.Min(ratios), slices.Max(ratios))
+		faster := byRound(column(found.runs[c.name], wall), theirs)
+		fmt.Fprintf(&text, " %.2f (%.2f to %.2f) |\n", median(faster), slices.Min(faster), slices.Max(faster))
 	}
 	fmt.Fprintf(&text, "\nA peak at or below %.0f MiB is that of the process that measures.\n", ownPeak(found)/(1<<20))
 	return text.String()

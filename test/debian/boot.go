@@ -19,7 +19,7 @@ var bootScript string
 
 // bootLimit is how long a container may take from its start to its end. It
 // takes about two seconds and what the script takes.
-const bootLimit = time.Minute
+const bootLimit = 5 * time.Minute
 
 // removeScript removes the control group that it gets, whose processes are
 // gone or about to go.

@@ -12,6 +12,7 @@ package debian
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -19,7 +20,8 @@ import (
 	"inlay/test/need"
 )
 
-// suite is the Debian release of all roots: the first with systemd 257.
+// suite is the Debian release of the roots, but for Newest: the first with
+// systemd 257.
 const suite = "trixie"
 
 // recipe is what a root is made of. Its hash is part of the root's name.
@@ -31,6 +33,10 @@ type recipe struct {
 	Exclude []string
 	// Revision is raised when the way of making changes, not the content.
 	Revision int
+	// Expired takes lists of packages that are out of date, too: a suite that is
+	// never released says for a week only that its lists are good, and a mirror may
+	// have rested for longer.
+	Expired bool `json:",omitempty"`
 }
 
 // Tools returns the root with the witnesses: systemd's dissect, repart, sysext
@@ -83,6 +89,28 @@ func Engines(t testing.TB) *Root {
 	})
 }
 
+// Newest returns the root with the newest systemd that Debian has: that of the
+// suite where packages come first, or the next one while nothing can be installed
+// of that. It is for what systemd does itself, and brings no other tools but the
+// library by which that asks for dm-verity.
+func Newest(t testing.TB) *Root {
+	t.Helper()
+	need.Root(t)
+	var errs []error
+	for _, suite := range []string{"sid", "testing"} {
+		root, err := made(t, recipe{
+			Name: "newest", Suite: suite, Packages: []string{"dbus", "libcryptsetup12", "systemd", "systemd-container", "systemd-sysv"},
+			Exclude: manuals(), Revision: 1, Expired: true,
+		})
+		if err == nil {
+			return root
+		}
+		errs = append(errs, err)
+	}
+	t.Fatal(errors.Join(errs...))
+	return nil
+}
+
 // manuals are the patterns of files that no test reads. The licences stay.
 func manuals() []string {
 	return []string{
@@ -95,15 +123,24 @@ func manuals() []string {
 func open(t testing.TB, r recipe) *Root {
 	t.Helper()
 	need.Root(t)
+	root, err := made(t, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return root
+}
+
+func made(t testing.TB, r recipe) (*Root, error) {
+	t.Helper()
 	bootstrap := need.Tool(t, "mmdebstrap", "mmdebstrap")
-	folder := Cached(t, r.Name, r, func(folder string) error {
+	folder, err := cached(t, r.Name, r, func(folder string) error {
 		mirror, err := mirror(t.Context())
 		if err != nil {
 			return err
 		}
 		return r.make(t.Context(), bootstrap, mirror, folder)
 	})
-	return &Root{folder: folder}
+	return &Root{folder: folder}, err
 }
 
 // make unpacks and configures the packages of r below folder.
@@ -114,6 +151,9 @@ func (r recipe) make(ctx context.Context, bootstrap, mirror, folder string) erro
 		"--mount", "--propagation", "private", "--",
 		bootstrap, "--mode=root", "--variant=minbase", "--format=directory",
 		"--dpkgopt=force-unsafe-io",
+	}
+	if r.Expired {
+		args = append(args, `--aptopt=Acquire::Check-Valid-Until "false"`)
 	}
 	for _, pattern := range r.Exclude {
 		args = append(args, "--dpkgopt=path-exclude="+pattern)

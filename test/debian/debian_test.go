@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -38,6 +39,16 @@ func TestToolsAreNewEnough(t *testing.T) {
 				t.Errorf("%q printed %q, want a match of %q", c.argv, got, c.want)
 			}
 		})
+	}
+}
+
+// TestNewestIsNewer: what its witnesses are good for.
+func TestNewestIsNewer(t *testing.T) {
+	t.Parallel()
+	got := debian.Newest(t).Run(t, nil, "systemd-sysext", "--version")
+	version, _, _ := strings.Cut(strings.TrimPrefix(got, "systemd "), " ")
+	if n, err := strconv.Atoi(version); err != nil || n < 259 {
+		t.Errorf("it has %q, want a newer systemd", got)
 	}
 }
 

@@ -30,6 +30,7 @@ func floors() map[string]floor {
 
 		"extension": domain, "source": domain, "stage": domain, "tree": domain, "keys": domain, "trust": domain,
 		"verify": domain, "content": domain, "rooted": domain, "secureboot": domain, "uki": domain,
+		"discover": domain, "device": domain, "mount": domain,
 		"store": domain, "fetch": domain, "transfer": domain, "bootstate": domain, "config": domain,
 
 		"build": service, "inspect": service, "sign": service, "diff": service, "node": service, "layer": service, "boot": service,
@@ -55,7 +56,7 @@ func room(path string) (name string, f floor) {
 }
 
 // programs names the packages that may start another program.
-func programs() []string { return []string{"keys", "build", "layer", "media"} }
+func programs() []string { return []string{"keys", "build", "layer", "media", "bundle"} }
 
 // breach says why the package importer may not import imported, "" if it may.
 func breach(importer, imported string, test bool) string {

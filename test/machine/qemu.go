@@ -24,7 +24,7 @@ const Init = "/usr/sbin/inlay-test-init"
 func DefaultArguments() []string {
 	return []string{
 		"console=ttyS0", "panic=-1", "root=/dev/nvme0n1", "rootfstype=ext4", "rw", "init=" + Init,
-		"quiet", "audit=0", "mitigations=off", "no_timer_check",
+		"quiet", "audit=0", "mitigations=off", "no_timer_check", "nosoftlockup",
 	}
 }
 

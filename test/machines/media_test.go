@@ -16,8 +16,9 @@ import (
 // bootFolder is where Debian keeps systemd's boot loader and stub.
 const bootFolder = "usr/lib/systemd/boot/efi"
 
-// mediaArguments is the command line of the systems that media carry here.
-const mediaArguments = "console=ttyS0 panic=-1 mitigations=off no_timer_check"
+// mediaArguments is the command line of the systems that media carry here. How long a
+// processor was stuck tells of the host that emulates it.
+const mediaArguments = "console=ttyS0 panic=-1 mitigations=off no_timer_check nosoftlockup"
 
 // miniature is a root file system that a medium can be made of: Debian's kernel
 // and a PID 1 that says it is up. The whole of it is the initrd.

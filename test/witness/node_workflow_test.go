@@ -1,13 +1,16 @@
 package witness_test
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/pem"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -54,32 +57,57 @@ func throwAway(t *testing.T) string {
 }
 
 // agent makes the program answer as kairos-agent, and returns the folder that
-// its name and a systemd-sysext lie in, which only writes down how it was called,
-// and what was linked then.
+// its name lies in.
 func agent(t *testing.T) (folder string) {
 	t.Helper()
 	folder = t.TempDir()
 	if err := os.Symlink(inlay, filepath.Join(folder, "kairos-agent")); err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(folder, "systemd-sysext"), `#!/bin/sh
-echo "$0 $*" >>"${0%/*}/calls"
-ls "${1#--root=}/run/extensions" >"${0%/*}/merged"
-`, 0o755)
 	return folder
 }
 
+// apart makes a mount namespace that lasts as long as the test, in which all may be
+// merged, and returns what enters it before a command.
+func apart(t *testing.T) []string {
+	t.Helper()
+	need.Root(t)
+	need.FileSystem(t, "erofs")
+	c := exec.Command(need.Tool(t, "unshare", "util-linux"), "--mount", "--propagation", "private", "sh", "-c", "echo ready; exec cat")
+	in, err := c.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		in.Close()
+		_ = c.Wait()
+	})
+	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	return []string{need.Tool(t, "nsenter", "util-linux"), fmt.Sprintf("--mount=/proc/%d/ns/mnt", c.Process.Pid), "--"}
+}
+
 // TestWorkflowBelowRoot goes through the documents' example below a throw-away
-// root, which is all that is added to its words, and the address of the server.
+// root, which is all that is added to its words, and the address of the server. No
+// systemd is there: the program merges by itself.
 func TestWorkflowBelowRoot(t *testing.T) {
 	t.Parallel()
 	files := k3sImage(t)
 	server := httptest.NewTLSServer(http.FileServer(http.Dir(files)))
 	defer server.Close()
-	root, tools := throwAway(t), agent(t)
+	root, tools, enter := throwAway(t), agent(t), apart(t)
 	ca := filepath.Join(t.TempDir(), "ca.pem")
 	write(t, ca, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})), 0o644)
 	image := filepath.Join(root, "var/lib/kairos/extensions/k3sv1.32.1.sysext.raw")
+	const merged = "usr/share/witness/k3s"
 	link := filepath.Join(root, "run/extensions/k3sv1.32.1.sysext.raw")
 	active := filepath.Join(root, "var/lib/kairos/extensions/active/k3sv1.32.1.sysext.raw")
 	// What is there after each line, and what the line prints.
@@ -88,14 +116,15 @@ func TestWorkflowBelowRoot(t *testing.T) {
 		says  string
 	}{
 		{[]string{image}, "k3sv1.32.1.sysext.raw: "},
-		{[]string{image, active, link}, "k3sv1.32.1.sysext.raw: enabled for active\n"},
-		{[]string{image, active, link}, "k3sv1.32.1"},
+		{[]string{image, active, link, merged}, "k3sv1.32.1.sysext.raw: enabled for active\n"},
+		{[]string{image, active, link, merged}, "k3sv1.32.1"},
 		{nil, "k3sv1.32.1.sysext.raw: removed\n"},
 	}
 	for i, line := range strings.Split(strings.TrimSpace(workflow), "\n") {
 		argv := strings.Fields(strings.ReplaceAll(line, "https://example.org", server.URL))
-		c := exec.CommandContext(t.Context(), filepath.Join(tools, argv[0]), append(argv[1:], "--root", root)...)
-		c.Env = append(os.Environ(), "SSL_CERT_FILE="+ca, "PATH="+tools+":"+os.Getenv("PATH"), "NO_PROXY=127.0.0.1")
+		argv = slices.Concat(enter, []string{filepath.Join(tools, argv[0])}, argv[1:], []string{"--root", root})
+		c := exec.CommandContext(t.Context(), argv[0], argv[1:]...)
+		c.Env = append(os.Environ(), "SSL_CERT_FILE="+ca, "NO_PROXY=127.0.0.1")
 		var stderr bytes.Buffer
 		c.Stderr = &stderr
 		said, err := c.Output()
@@ -111,13 +140,13 @@ func TestWorkflowBelowRoot(t *testing.T) {
 				there = append(there, name)
 			}
 		}
+		show := append(slices.Clone(enter), "cat", filepath.Join(root, merged))
+		if text, err := exec.CommandContext(t.Context(), show[0], show[1:]...).Output(); err == nil && string(text) == "k3s\n" {
+			there = append(there, merged)
+		}
 		if diff := cmp.Diff(wants[i].there, there); diff != "" {
 			t.Errorf("after %s (-want +got)\n%s", line, diff)
 		}
-	}
-	call := tools + "/systemd-sysext --root=" + root + " refresh\n"
-	if diff := cmp.Diff(call+call, contentOf(t, filepath.Join(tools, "calls"))); diff != "" {
-		t.Errorf("the calls of systemd-sysext (-want +got)\n%s", diff)
 	}
 }
 
@@ -182,21 +211,18 @@ active
 `,
 		},
 		{
-			// Somebody else's image stops systemd: all is as before, and it says why.
-			"a refresh that fails", fetch + `
+			// Somebody else's image would stop systemd: it is left out, and named.
+			"an image that is broken", fetch + `
 			mkdir -p /run/extensions; echo rubbish >/run/extensions/broken.raw
-			kairos-agent sysext enable --active --now k3s 2>&1 | grep -o 'Failed to read metadata for image broken' | uniq; links; show
-			rm /run/extensions/broken.raw
-			kairos-agent sysext enable --active --now k3s >/dev/null 2>&1; show
-			echo rubbish >/run/extensions/broken.raw
-			kairos-agent sysext remove --now k3s >/dev/null 2>&1 || echo "status $?"; links; show`,
-			`Failed to read metadata for image broken
-absent
-k3s
-status 1
-/run/extensions/k3sv1.32.1.sysext.raw
+			kairos-agent sysext enable --active --now k3s >/dev/null 2>&1; links; show
+			kairos-agent sysext status | grep -o '^broken .* neither a partition table nor a file system' | tr -s ' '
+			kairos-agent sysext remove --now k3s >/dev/null 2>&1 || echo "status $?"; links; show; ls /run/extensions`,
+			`/run/extensions/k3sv1.32.1.sysext.raw
 /var/lib/kairos/extensions/active/k3sv1.32.1.sysext.raw
 k3s
+broken /run/extensions/broken.raw no - neither a partition table nor a file system
+absent
+broken.raw
 `,
 		},
 		{
@@ -216,6 +242,40 @@ k3s
 k3s
 absent
 /var/lib/kairos/extensions/passive/k3sv1.32.1.sysext.raw
+`,
+		},
+		{
+			// Merged by systemd, with flags that its service knows nothing of, and by the
+			// native engine: each understands the other.
+			"both engines", `
+			at=/run/extensions/one/usr; mkdir -p $at/lib/extension-release.d $at/share/witness
+			echo ID=_any >$at/lib/extension-release.d/extension-release.one; echo one >$at/share/witness/k3s
+			inlay sysext refresh --json=short | grep -o '"engine":"[a-z]*"'; show
+			inlay sysext status | grep -o 'merged by: .*'
+			inlay sysext merge 2>&1 | grep -o 'is already merged'
+			inlay sysext refresh 2>/dev/null | grep -v already
+			inlay sysext refresh --mutable ephemeral >/dev/null 2>&1; touch /usr/new; ls /usr/new
+			inlay sysext unmerge; show; ls /usr/new 2>/dev/null || echo gone
+			inlay sysext merge --engine native 2>/dev/null; systemd-sysext --no-legend | grep -o '^/usr one'; show
+			systemctl reload systemd-sysext 2>/dev/null || systemctl restart systemd-sysext; show
+			inlay sysext status | grep -o '^one .*' | tr -s ' '
+			inlay sysext unmerge; show`,
+			`"engine":"systemd"
+one
+merged by: systemd
+is already merged
+/usr: one merged
+/usr/new
+/usr: unmerged
+absent
+gone
+/usr: one merged
+/usr one
+one
+one
+one /run/extensions/one yes unprotected -
+/usr: unmerged
+absent
 `,
 		},
 		{
