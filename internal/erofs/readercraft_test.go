@@ -154,7 +154,7 @@ func TestManyAttributes(t *testing.T) {
 	binary.LittleEndian.PutUint32(image[1024+36:], uint32(len(image)/4096))
 	binary.LittleEndian.PutUint32(image[1024+44:], uint32(shared/4096))
 	f := open(t, seal(image))
-	if _, err := f.Xattrs(find(t, f, "noise")); err == nil || !strings.Contains(err.Error(), "more than 524288 bytes of attributes") {
+	if _, err := f.Xattrs(find(t, f, "noise")); err == nil || !strings.Contains(err.Error(), "more than 2097152 bytes of attributes") {
 		t.Errorf("got %v", err)
 	}
 }
