@@ -45,7 +45,7 @@ type buildOptions struct {
 func newBuild(env *Env) *cobra.Command {
 	o := buildOptions{}
 	c := &cobra.Command{
-		Use:   "build {NAME SOURCE | --file LIST}",
+		Use:   "build NAME SOURCE",
 		Short: "Build an extension image from a container image or a folder",
 		Long: lines(
 			"Build NAME.sysext.raw (or NAME.confext.raw): a disk image with a read-only file",
@@ -67,11 +67,11 @@ func newBuild(env *Env) *cobra.Command {
 			"than that. Nothing is built if this very image is there already, and neither the",
 			"source nor the options nor inlay have changed; --no-cache builds it all the same.",
 			"",
-			"With --file, a list in YAML names the extensions, their architectures and options,",
-			"and they are built at once, on all processors. What one fails at stops no other.",
+			"With --file in place of both, a list in YAML names the extensions, their",
+			"architectures and options, and they are built at once, on all processors. What",
+			"one fails at stops no other; what is wrong with the list itself is wrong usage.",
 			"",
-			"Exit status: 0 done, 1 failed, 2 wrong usage, or a list that is wrong,",
-			"130 interrupted.",
+			"Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.",
 		),
 		Example: lines(
 			examples("from a folder, unsigned", "inlay build hello dir:hello"),

@@ -37,7 +37,7 @@ func newSign(env *Env) *cobra.Command {
 			"What is signed is the root hash as 64 hexadecimal digits, without a newline:",
 			"--print-text prints just that.",
 			"",
-			"Exit status: 0 done, 1 failed, 2 wrong usage, 4 no such image, 6 in use.",
+			"Exit status: 0 done, 1 failed, 2 wrong usage, 4 no such image, 6 busy.",
 		),
 		Example: lines(
 			examples("with a key", "inlay sign k3s.sysext.raw --private-key keys/db.key --certificate keys/db.pem"),

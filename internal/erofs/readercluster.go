@@ -185,7 +185,7 @@ func (m *clustered) findTail(word uint32) error {
 	if m.tail.size == 0 {
 		return errors.New("its end lies behind the index and has no bytes")
 	}
-	if m.tail.end-m.tail.start > maxCluster {
+	if m.size-m.tail.start > maxCluster {
 		return errTooLong
 	}
 	if err := m.f.inOneBlock(m.tail.place, m.tail.size); err != nil {

@@ -76,7 +76,7 @@ func (m *clustered) run(i int64, c logical) (run, error) {
 // the index says of the block after that one: a head, if there is none. Each
 // block of the run must lead back to where it begins, and none past that.
 func (m *clustered) end(i, start, limit int64) (int64, logical, error) {
-	second := logical{kind: clusterPlain}
+	second, end := logical{kind: clusterPlain}, m.size
 	for next := i + 1; next < m.count; next++ {
 		at := next << m.f.super.blockBits
 		if at-start > limit {
@@ -87,7 +87,8 @@ func (m *clustered) end(i, start, limit int64) (int64, logical, error) {
 			return 0, second, err
 		}
 		if c.kind != clusterTail {
-			return min(at+c.offset, m.size), second, nil
+			end = min(at+c.offset, m.size)
+			break
 		}
 		if c.back <= 0 || c.back > next-i {
 			return 0, second, fmt.Errorf("block %d of it says that its run begins %d blocks before, and that is %d", next, c.back, next-i)
@@ -99,7 +100,10 @@ func (m *clustered) end(i, start, limit int64) (int64, logical, error) {
 			return 0, second, fmt.Errorf("block %d of it counts the blocks of a cluster that begins %d blocks before", next, next-i)
 		}
 	}
-	return m.size, second, nil
+	if end-start > limit {
+		return 0, second, errTooLong
+	}
+	return end, second, nil
 }
 
 // big says whether clusters of this kind may have more than one block.

@@ -14,8 +14,9 @@ const (
 	xattrLongPrefix = 128 // of an entry's prefix number: it is one of the image's own
 
 	// maxXattrsRead bounds the bytes of one inode's attributes, names and values:
-	// twice what can lie beside an inode. What is shared could be 16 MiB.
-	maxXattrsRead = 512 << 10
+	// more than what our writer shares and puts beside an inode. What is shared
+	// could be 16 MiB.
+	maxXattrsRead = 2 << 20
 )
 
 // longPrefix is a start of names that the image has given a number.

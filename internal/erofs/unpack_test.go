@@ -177,6 +177,21 @@ func TestUnpackDamaged(t *testing.T) {
 	}
 }
 
+// TestLZMAProperties refuses those that MicroLZMA has not: lc and lp above 4, pb too.
+func TestLZMAProperties(t *testing.T) {
+	t.Parallel()
+	packed := compressWith(t, erofs.LZMA, make([]byte, 500))
+	for properties, good := range map[byte]bool{
+		(2*5+0)*9 + 3: true, (4*5+0)*9 + 0: true, (2*5+2)*9 + 3: false, (0*5+4)*9 + 1: false, (5*5+0)*9 + 0: false, 255: false,
+	} {
+		packed[0] = ^properties
+		// One byte is decoded in any case, if at all.
+		if err := erofs.Unpack(erofs.LZMA, make([]byte, 1), packed, true, true); (err == nil) != good {
+			t.Errorf("%d: %v", properties, err)
+		}
+	}
+}
+
 // TestRotate puts bytes of plain clusters where they are in a file.
 func TestRotate(t *testing.T) {
 	t.Parallel()

@@ -22,6 +22,9 @@ type guarded struct {
 }
 
 func (g *guarded) Read(p []byte) (int, error) {
+	if g.at == len(g.b) {
+		return 0, io.EOF
+	}
 	if g.at >= g.may {
 		g.t.Fatalf("byte %d is asked for before what comes of %d was given", g.at, g.may)
 	}
@@ -131,5 +134,35 @@ func TestBounded(t *testing.T) {
 	allocated := after.TotalAlloc - before.TotalAlloc
 	if allocated > 512<<10 {
 		t.Errorf("%d bytes are allocated", allocated)
+	}
+}
+
+// TestAsksForNoMoreWithinABlock: what the bytes so far tell comes out, if it is
+// in the middle of a block and nothing but a single letter.
+func TestAsksForNoMoreWithinABlock(t *testing.T) {
+	t.Parallel()
+	var b bits
+	b.header(true, 1)
+	plain := []byte("letters, eight bits each, behind three of a header")
+	for _, c := range plain {
+		b.code(0x30+uint(c), 8)
+	}
+	b.code(0, 7)
+	packed := b.member(plain)
+	g := &guarded{t: t, b: packed, step: 1 << 20, may: 10}
+	r, err := inflate.NewReader(g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range plain {
+		g.may = 10 + i + 2 // the first two bytes hold the header and one letter
+		var got [1]byte
+		if n, err := r.Read(got[:]); n != 1 || err != nil || got[0] != want {
+			t.Fatalf("letter %d is %q, %v", i, got[:n], err)
+		}
+	}
+	g.may = len(packed)
+	if n, err := r.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
+		t.Errorf("at the end %d bytes, %v", n, err)
 	}
 }

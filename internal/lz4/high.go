@@ -76,7 +76,7 @@ func (e *Encoder) High(dst, src []byte, level int) (n, used int) {
 
 // depthOf returns how many candidates a level looks at.
 func depthOf(level int) int {
-	depths := [...]int{2, 4, 6, 8, 12, 16, 24, 32, 64, 128, 256, 1024}
+	depths := [...]int{2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 128, 256}
 	return depths[min(max(level, MinLevel), MaxLevel)-MinLevel]
 }
 

@@ -66,7 +66,7 @@ image() { # NAME PROGRAM OPTIONS
   gzip -9n <"$work/$name" >"$name.gz"
 }
 image plain "$old" -T1700000000 --ignore-mtime
-image chunks "$old" --chunksize=4096 -Eforce-chunk-indexes -x0
+image chunks "$old" --chunksize=16384 -Eforce-chunk-indexes -x0
 image lz4-legacy "$old" -zlz4hc -Elegacy-compress
 image lz4 "$old" -zlz4hc
 image lz4-tails "$old" -zlz4hc -C16384 -Eztailpacking
