@@ -42,8 +42,15 @@ func (g grafted) image(t testing.TB) []byte {
 	image = append(image, make([]byte, -len(image)&4095)...)
 	// Its record in the root, which is the only one of a regular file with that number.
 	record := le.AppendUint64(nil, old)
-	i := bytes.Index(image, record)
-	for ; i >= 0 && image[i+10] != 1; i += 1 + bytes.Index(image[i+1:], record) {
+	i := 0
+	for ; ; i++ {
+		j := bytes.Index(image[i:], record)
+		if j < 0 {
+			t.Fatal("no name leads to the inode")
+		}
+		if i += j; image[i+10] == 1 {
+			break
+		}
 	}
 	le.PutUint64(image[i:], uint64(at/32))
 	le.PutUint32(image[1024+36:], uint32(len(image)/4096))
