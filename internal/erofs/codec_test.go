@@ -59,6 +59,17 @@ func (e zstdEncoder) Compress(dst, src []byte) ([]byte, int, bool) {
 	return out, len(src), len(out) <= room && len(out) < len(src)
 }
 
+// crumbs takes so little at a time that it saves no block.
+type crumbs struct{ lz4Codec }
+
+func (c crumbs) NewEncoder() erofs.Encoder { return crumbsEncoder{&lz4Encoder{}} }
+
+type crumbsEncoder struct{ *lz4Encoder }
+
+func (e crumbsEncoder) Compress(dst, src []byte) ([]byte, int, bool) {
+	return e.lz4Encoder.Compress(dst, src[:min(len(src), 3000)])
+}
+
 // stubborn finds nothing worth it.
 type stubborn struct{ erofs.Codec }
 
@@ -80,6 +91,8 @@ func pressed() map[string]erofs.Options {
 		"lz4 fragments":      {Codec: lz4Codec{1 << 20}, Kernel: kernel(6, 1)},
 		"zstd":               {Codec: zstdCodec{256 << 10, zstd.SpeedFastest}},
 		"zstd newest":        {Codec: zstdCodec{1 << 20, zstd.SpeedFastest}, Kernel: kernel(7, 0)},
+		"crumbs":             {Codec: crumbs{lz4Codec{1 << 20}}},
+		"crumbs tails":       {Codec: crumbs{lz4Codec{1 << 20}}, Kernel: kernel(5, 17)},
 		"stubborn":           {Codec: stubborn{lz4Codec{1 << 20}}},
 		"stubborn fragments": {Codec: stubborn{lz4Codec{1 << 20}}, Kernel: kernel(6, 1)},
 	}
@@ -95,6 +108,16 @@ func compressible(n int, seed uint64) []byte {
 		p = append(p, byte(i), byte(i>>8))
 	}
 	return p[:n]
+}
+
+// barely is content of n bytes of which LZ4 saves no more than a few in each block.
+func barely(n int, seed uint64) []byte {
+	r := rand.New(rand.NewPCG(seed, 5))
+	p := pattern(n, seed)
+	for at := 0; at+1200 < n; at += 1200 {
+		copy(p[at+1000:][:10+r.IntN(8)], p[at:])
+	}
+	return p
 }
 
 // mixed is content of n bytes in stretches of all sorts: random, compressible
@@ -123,7 +146,7 @@ func hardToPack() *node {
 		65_535, 65_536, 65_537, 131_072, 200_000, 256<<10 - 1, 256 << 10, 256<<10 + 1, 256<<10 + 5000, 330 << 10,
 		1<<20 - 1, 1 << 20, 1<<20 + 1, 1<<20 + 4096, 1<<20 + 65_535, 1<<20 + 65_536, 1<<20 + 65_537, 3<<20 + 123,
 	} {
-		for kind, content := range map[string]func(int, uint64) []byte{"c": compressible, "m": mixed, "r": pattern, "z": zeros} {
+		for kind, content := range map[string]func(int, uint64) []byte{"b": barely, "c": compressible, "m": mixed, "r": pattern, "z": zeros} {
 			if n > 300<<10 && kind > "m" {
 				continue
 			}

@@ -163,6 +163,23 @@ func TestTailsBesideAttributes(t *testing.T) {
 		image := buildWith(t, root, pressed()[name])
 		compare(t, want(root), readOurs(t, image), nil)
 		compare(t, want(root), readOS(t, mount(t, save(t, image))), nil)
+		compare(t, want(root), readOS(t, fsckNewest(t, image)), fsckBlind)
+	}
+}
+
+// TestRecord: a kernel makes its buffers as large as the superblock says.
+func TestRecord(t *testing.T) {
+	t.Parallel()
+	root := folder(0o755, map[string]*node{"a": file(0o644, compressible(4<<20, 1))})
+	for name, want := range map[string]string{
+		"lz4":                "\x0e\x00\xff\xff\x10\x00",
+		"lz4 small clusters": "\x0e\x00\xff\xff\x01\x00",
+		"zstd":               "\x06\x00\x00\x0a\x00\x00",
+	} {
+		image := buildWith(t, root, pressed()[name])
+		if got := string(image[1152:][:len(want)]); got != want {
+			t.Errorf("%s: behind the superblock there is %q, want %q", name, got, want)
+		}
 	}
 }
 

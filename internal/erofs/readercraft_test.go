@@ -42,8 +42,15 @@ func (g grafted) image(t testing.TB) []byte {
 	image = append(image, make([]byte, -len(image)&4095)...)
 	// Its record in the root, which is the only one of a regular file with that number.
 	record := le.AppendUint64(nil, old)
-	i := bytes.Index(image, record)
-	for ; i >= 0 && image[i+10] != 1; i += 1 + bytes.Index(image[i+1:], record) {
+	i := 0
+	for ; ; i++ {
+		j := bytes.Index(image[i:], record)
+		if j < 0 {
+			t.Fatal("no name leads to the inode")
+		}
+		if i += j; image[i+10] == 1 {
+			break
+		}
 	}
 	le.PutUint64(image[i:], uint64(at/32))
 	le.PutUint32(image[1024+36:], uint32(len(image)/4096))
@@ -99,6 +106,9 @@ func TestCrafted(t *testing.T) {
 		"one too long before":     {grafted{"lz4-legacy", 1, 16 << 20, 0, nil, full(header(1<<16, 8, 0, 0), append([][3]int{{1, 0, 1}}, tails(4095)...)...)}, "a cluster with more than 12582912 bytes"},
 		"a passed start":          {grafted{"lz4-legacy", 1, 4 * block, 0, nil, full(header(0, 0, 0, 0), [3]int{0, 0, 1}, [3]int{0, 0, 2}, [3]int{2, 0, 2}, [3]int{0, 0, 3})}, "begins 2 blocks before, and that is 1"},
 		"a passed start, at last": {grafted{"lz4-legacy", 1, 3 * block, 0, nil, full(header(100<<16, 8, 0, 0), [3]int{1, 0, 1}, [3]int{1, 100, 2}, [3]int{2, 0, 2})}, "another does after that"},
+		"no way back":             {grafted{"lz4-legacy", 1, 3 * block, 0, nil, full(header(100<<16, 8, 0, 0), [3]int{1, 0, 1}, [3]int{2, 0, 1}, [3]int{2, 0, 0})}, "begins 0 blocks before"},
+		"too far back":            {grafted{"lz4-legacy", 1, 3 * block, 0, nil, full(header(100<<16, 8, 0, 0), [3]int{1, 0, 1}, [3]int{2, 0, 1}, [3]int{2, 0, 3})}, "begins 3 blocks before"},
+		"back by a circle":        {grafted{"lz4-legacy", 1, 3 * block, 0, nil, full(header(100<<16, 8, 0, 0), [3]int{1, 0, 1}, [3]int{2, 0, 0}, [3]int{2, 0, 1})}, "begins 0 blocks before"},
 		"a size at no start":      {grafted{"lz4-tails", 1, 3 * block, 0, nil, full(header(0, 6, 0, 0), [3]int{1, 0, 1}, [3]int{2, 0, counted(1)}, [3]int{2, 0, counted(1)})}, "counts the blocks of a cluster that begins 2 blocks before"},
 		"no size":                 {grafted{"lz4-tails", 1, 3 * block, 0, nil, full(header(0, 6, 0, 0), [3]int{1, 0, 1}, [3]int{2, 0, 1}, [3]int{2, 0, 2})}, "is not where it must be"},
 		"a size of the other":     {grafted{"lz4-tails", 1, 3 * block, 0, nil, full(header(0, 4, 0, 0), [3]int{1, 0, 1}, [3]int{2, 0, counted(1)}, [3]int{2, 0, 2})}, "is not where it must be"},
