@@ -18,7 +18,11 @@ type Needs struct {
 
 // Needs returns what mounting the tree takes; nil if it is no EROFS.
 func (t *Tree) Needs() *Needs {
-	root, ok := t.root.(*erofsFile)
+	node := t.root
+	if m, ok := node.(*mountPoint); ok {
+		node = m.held.node
+	}
+	root, ok := node.(*erofsFile)
 	if !ok {
 		return nil
 	}
