@@ -18,11 +18,11 @@ type Needs struct {
 
 // Needs returns what mounting the tree takes; nil if it is no EROFS.
 func (t *Tree) Needs() *Needs {
-	node := t.root
-	if m, ok := node.(*mountPoint); ok {
-		node = m.held.node
+	held := t.root
+	if m, ok := held.(*mountPoint); ok {
+		held = m.held.node
 	}
-	root, ok := node.(*erofsFile)
+	root, ok := held.(*erofsFile)
 	if !ok {
 		return nil
 	}
