@@ -18,7 +18,11 @@ type Needs struct {
 
 // Needs returns what mounting the tree takes; nil if it is no EROFS.
 func (t *Tree) Needs() *Needs {
-	root, ok := t.root.(*erofsFile)
+	held := t.root
+	if m, ok := held.(*mountPoint); ok {
+		held = m.held.node
+	}
+	root, ok := held.(*erofsFile)
 	if !ok {
 		return nil
 	}

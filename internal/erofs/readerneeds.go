@@ -47,6 +47,14 @@ func (f *FileSystem) Needs() Needs {
 			ZSTD:    {Version{6, 10}, "zstd"},
 		}[a])
 	}
+	if f.super.blockSize < BlockSize {
+		// Smaller than a page: at first without compression.
+		since := Version{6, 4}
+		if len(f.Algorithms()) > 0 {
+			since = Version{6, 8}
+		}
+		list = append(list, need{since, "small blocks"})
+	}
 	n := Needs{Kernel: Version{5, 4}}
 	for _, x := range list {
 		switch x.since.Compare(n.Kernel) {
