@@ -27,11 +27,23 @@ func alone(t *testing.T) bool {
 	need.Root(t)
 	need.FileSystem(t, "overlay")
 	if os.Getenv(aloneVariable) != "" {
+		forgetOthers(t)
 		return true
 	}
 	t.Parallel()
 	run(t, &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}, os.Args[0])
 	return false
+}
+
+// forgetOthers unmounts what other tests have mounted: it came along with the
+// namespace, and would go by itself as soon as the folder beneath it is removed.
+func forgetOthers(t *testing.T) {
+	t.Helper()
+	for _, info := range slices.Backward(must(mount.Mounts())(t)) {
+		if strings.HasPrefix(info.MountPoint, os.TempDir()+"/") { //nolint:usetesting // where all tests have their folders
+			ok(t, unix.Unmount(info.MountPoint, unix.MNT_DETACH))
+		}
+	}
 }
 
 // run runs the calling test in a process of the given attributes.
