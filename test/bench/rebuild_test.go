@@ -95,7 +95,8 @@ func served(t *testing.T, data payload) string {
 func TestBatch(t *testing.T) {
 	at, programs := memory(t), newTools(t)
 	a := startShort(t, programs, at.folder)
-	list := fmt.Sprintf("defaults:\n  arch: [amd64, arm64]\n  output: list/{arch}\n  private_key: %[1]s/db.key\n  certificate: %[1]s/db.pem\nextensions:\n", programs.keys())
+	var list strings.Builder
+	fmt.Fprintf(&list, "defaults:\n  arch: [amd64, arm64]\n  output: list/{arch}\n  private_key: %[1]s/db.key\n  certificate: %[1]s/db.pem\nextensions:\n", programs.keys())
 	small, err := sources(t, batchFiles*batchNames, 256<<20, 1<<20)
 	if err != nil {
 		t.Fatal(err)
@@ -116,7 +117,7 @@ func TestBatch(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		list += fmt.Sprintf("  - {name: %[1]s, source: \"dir:%[1]s\"}\n", extension)
+		fmt.Fprintf(&list, "  - {name: %[1]s, source: \"dir:%[1]s\"}\n", extension)
 		for _, arch := range []string{"amd64", "arm64"} {
 			single = append(single, []string{
 				programs.inlay(), "build", extension, "dir:" + filepath.Join(at.folder, extension), "-q", "--no-cache", "--json", "--arch", arch,
@@ -125,7 +126,7 @@ func TestBatch(t *testing.T) {
 		}
 	}
 	file := filepath.Join(at.folder, "extensions.yaml")
-	if err := os.WriteFile(file, []byte(list), 0o644); err != nil {
+	if err := os.WriteFile(file, []byte(list.String()), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	for _, arch := range []string{"amd64", "arm64"} {
