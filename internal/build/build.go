@@ -71,10 +71,13 @@ func Run(ctx context.Context, image *source.Image, o Options) (*Result, error) {
 
 // start opens the nameless file and the writers that fill it.
 func (b *builder) start() error {
-	path := filepath.Join(b.Output, b.Kind.FileName(b.Name))
+	path := b.path()
 	b.result = &Result{
 		Path: path, Name: b.Name, Kind: b.Kind.Name, Architecture: b.Architecture.Word, FileSystem: string(b.FileSystem),
 		Source: Source{Reference: b.Reference.String(), Origin: b.image.Origin, Digest: string(b.image.Digest)},
+	}
+	if err := b.chooseKernel(); err != nil {
+		return err
 	}
 	file, err := stage.Create(path, 0o644)
 	if err != nil {
@@ -108,11 +111,13 @@ func (b *builder) newPacker() (packer, error) {
 	if b.FileSystem == Squashfs {
 		return newSquashPacker(b.ddi.Data(), b.Epoch, filepath.Dir(b.result.Path))
 	}
-	o := erofs.Options{UUID: b.seed.FileSystemUUID(b.partitionType(gpt.Data))}
+	o := erofs.Options{UUID: b.seed.FileSystemUUID(b.partitionType(gpt.Data)), Kernel: b.Kernel}
+	o.Codec, o.ClusterSize = b.Compression.codec()
+	b.result.Compression, b.result.Encoder = b.Compression.String(), b.Compression.Encoder()
 	if b.Epoch != nil {
 		o.BuildTime = *b.Epoch
 	}
-	return &erofsPacker{w: erofs.NewWriter(b.ddi.Data(), o)}, nil
+	return &erofsPacker{w: erofs.NewWriter(b.ddi.Data(), o), result: b.result}, nil
 }
 
 func (b *builder) partitionType(role gpt.Role) gpt.GUID {
@@ -155,6 +160,7 @@ func (b *builder) finish(ctx context.Context) error {
 			return err
 		}
 	}
+	b.record()
 	if err := ctx.Err(); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"inlay/internal/erofs"
 	"inlay/internal/extension"
 	"inlay/internal/keys"
 	"inlay/internal/osrelease"
@@ -35,9 +36,16 @@ type Options struct {
 	AllowOverlayMarkers bool
 	// KeepOwner packs a folder's owners as they are, not as root's.
 	KeepOwner bool
-	// Contexts gives the files SELinux labels, if it is not nil.
-	Contexts   *selinux.Contexts
-	FileSystem FileSystem
+	// Contexts gives the files SELinux labels, if it is not nil. ContextsDigest
+	// names them; without it no image with labels counts as unchanged.
+	Contexts       *selinux.Contexts
+	ContextsDigest string
+	FileSystem     FileSystem
+	// Compression of the content of files, for EROFS.
+	Compression Compression
+	// Kernel is the oldest Linux that must mount the image. The zero value means
+	// erofs.DefaultKernel, or what Compression takes if that is newer.
+	Kernel erofs.Version
 	// Seed distinguishes the identifiers of images that share a name.
 	Seed string
 	// Epoch is the newest time that a file may carry, and the build time; nil
@@ -52,8 +60,17 @@ type Options struct {
 	// Digest asks for the SHA-256 of the finished file, which has to be read
 	// once more for it.
 	Digest bool
+	// Program names the code that builds: another text for any other. Images are
+	// recorded with it, so that Make finds out that one is there already; "" does
+	// neither.
+	Program string
+	// Again builds whatever is there.
+	Again bool
 	// Step, if not nil, hears which step begins.
 	Step func(Step)
+
+	// identity returns what the image is recorded to be made of; nil if it is not.
+	identity func() string
 }
 
 // FileSystem is the format of the root partition.

@@ -22,7 +22,8 @@ type packer interface {
 
 // erofsPacker writes straight into the image.
 type erofsPacker struct {
-	w *erofs.Writer
+	w      *erofs.Writer
+	result *Result // is told which Linux the image takes
 }
 
 // Store implements tree.Sink.
@@ -41,7 +42,10 @@ func (p *erofsPacker) Pack(_ context.Context, t *tree.Tree) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return p.w.Finish(root)
+	blocks, err := p.w.Finish(root)
+	needs := p.w.Needs()
+	p.result.Kernel = &Kernel{Version: kernelText(needs.Kernel), Because: needs.Because}
+	return blocks, err
 }
 
 // Close implements packer.

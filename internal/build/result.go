@@ -10,8 +10,18 @@ type Result struct {
 	Kind         string `json:"kind"`
 	Architecture string `json:"architecture"`
 	FileSystem   string `json:"fileSystem"`
+	// Compression, with its level unless that is the usual one, and Encoder are
+	// those of an EROFS.
+	Compression string `json:"compression,omitempty"`
+	// Encoder is whoever compressed: the same files give the same bytes by the
+	// same encoder only.
+	Encoder string `json:"encoder,omitempty"`
+	// Kernel says which Linux an EROFS takes.
+	Kernel *Kernel `json:"kernel,omitempty"`
 	// Size of the image file in bytes.
 	Size int64 `json:"size"`
+	// Unchanged says that the image was there already: nothing was built.
+	Unchanged bool `json:"unchanged"`
 	// SHA256 of the image file, in hex, if it was asked for.
 	SHA256 string `json:"sha256,omitempty"`
 	// RootHash of the dm-verity tree in hex: the text that is signed.
@@ -28,6 +38,13 @@ type Result struct {
 	// Notes are worth knowing; Warnings are likely mistakes.
 	Notes    []string `json:"notes,omitempty"`
 	Warnings []string `json:"warnings,omitempty"`
+}
+
+// Kernel is the oldest Linux that mounts an image.
+type Kernel struct {
+	Version string `json:"version"`
+	// Because names the features that came with that version.
+	Because []string `json:"because,omitempty"`
 }
 
 // Signer names the certificate of a signature.

@@ -28,7 +28,7 @@ func newAuroraboot(env *Env) *cobra.Command {
 }
 
 func newAurorabootBuild(env *Env, k extension.Kind) *cobra.Command {
-	o := buildOptions{kind: k.Name, owner: "root", fileSystem: string(build.EROFS), layers: "last"}
+	o := buildOptions{kind: k.Name, owner: "root", fileSystem: string(build.EROFS), layers: "last", noCache: true}
 	var debug bool
 	c := &cobra.Command{
 		Use:   k.Name + " NAME CONTAINER",

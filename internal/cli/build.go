@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -25,12 +24,18 @@ type buildOptions struct {
 	owner         string
 	contexts      string
 	fileSystem    string
+	compression   string
+	minKernel     string
 	seed          string
 	output        string
 	authFile      string
 	insecure      bool
 	signing       signingOptions
 	deferSigning  bool
+	noCache       bool
+	file          string
+	jobs          int
+	outputGiven   bool
 	json          bool
 	quiet         bool
 	// log, if not nil, tells of the build in place of the bar and the result.
@@ -59,7 +64,12 @@ func newBuild(env *Env) *cobra.Command {
 			"that, what lies below /usr (sysext) or /etc (confext) and each --include-path.",
 			"",
 			"The same input gives the same bytes. With SOURCE_DATE_EPOCH set, no file is newer",
-			"than that.",
+			"than that. Nothing is built if this very image is there already, and neither the",
+			"source nor the options nor inlay have changed; --no-cache builds it all the same.",
+			"",
+			"With --file in place of both, a list in YAML names the extensions, their",
+			"architectures and options, and they are built at once, on all processors. What",
+			"one fails at stops no other; what is wrong with the list itself is wrong usage.",
 			"",
 			"Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.",
 		),
@@ -70,9 +80,14 @@ func newBuild(env *Env) *cobra.Command {
 				"  --private-key keys/db.key --certificate keys/db.pem"),
 			examples("all layers of an image that Docker has, with a service that starts by itself",
 				"inlay build agent docker:agent-image --layers all --enable-unit agent.service"),
+			examples("everything that a list names, for each of its architectures", "inlay build --file extensions.yaml"),
 		),
-		Args: arguments("NAME", "SOURCE"),
+		Args: o.checkListFlags,
 		RunE: func(c *cobra.Command, args []string) error {
+			if o.file != "" {
+				o.outputGiven = c.Flags().Changed("output")
+				return runBuildList(c.Context(), env, o)
+			}
 			o.name, o.source = args[0], args[1]
 			return runBuild(c.Context(), env, o)
 		},
@@ -91,12 +106,17 @@ func newBuild(env *Env) *cobra.Command {
 	f.StringVar(&o.owner, "owner", "root", "`owner` of a folder's files: root or keep")
 	f.StringVar(&o.contexts, "selinux-contexts", "", "label files after the file_contexts in `FILE`")
 	f.StringVar(&o.fileSystem, "filesystem", "erofs", "`format` of the file system: erofs or squashfs (needs mksquashfs)")
+	f.StringVar(&o.compression, "compression", "", "`method` for files: none, lz4, lz4hc[:1-12] or zstd[:1-22] (default "+build.DefaultCompression().String()+")")
+	f.StringVar(&o.minKernel, "min-kernel", "", "the oldest `Linux` that must mount the image (default "+build.DefaultKernel()+", or what --compression takes)")
 	f.StringVar(&o.seed, "seed", "", "`text` that changes the salt and the identifiers")
 	f.StringVarP(&o.output, "output", "o", ".", "`folder` in which the image appears")
 	f.StringVar(&o.authFile, "authfile", "", "registry credentials in `FILE`, besides docker's and podman's own")
 	f.BoolVar(&o.insecure, "insecure-registry", false, "allow plain HTTP and unknown certificates")
 	o.signing.flags(f)
 	f.BoolVar(&o.deferSigning, "defer-signature", false, "leave room for a signature and print the text to sign")
+	f.StringVar(&o.file, "file", "", "build all that the list in `FILE` names (see building.md)")
+	f.IntVar(&o.jobs, "jobs", 0, "with --file, build `N` images at once (default: one for each processor, if memory allows)")
+	f.BoolVar(&o.noCache, "no-cache", false, "build even if the image is there and nothing has changed")
 	f.BoolVar(&o.json, "json", false, "print the result as JSON")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "show no progress")
 	complete(c, "kind", "sysext", "confext")
@@ -104,7 +124,20 @@ func newBuild(env *Env) *cobra.Command {
 	complete(c, "layers", "last", "all")
 	complete(c, "owner", "root", "keep")
 	complete(c, "filesystem", "erofs", "squashfs")
+	complete(c, "compression", "none", "lz4", "lz4hc", "zstd")
 	return c
+}
+
+// from says how to open the source.
+func (o *buildOptions) from(env *Env, settings build.Options) source.Options {
+	return source.Options{
+		Architecture: settings.Architecture.Go,
+		AuthFile:     o.authFile,
+		Insecure:     o.insecure,
+		DockerHost:   env.Getenv("DOCKER_HOST"),
+		SpoolDir:     o.output,
+		Wanted:       settings.Wanted(),
+	}
 }
 
 func runBuild(ctx context.Context, env *Env, o buildOptions) error {
@@ -117,21 +150,11 @@ func runBuild(ctx context.Context, env *Env, o buildOptions) error {
 	if o.log != nil {
 		settings.Step = o.log.step
 	}
-	image, err := source.Open(ctx, settings.Reference, source.Options{
-		Architecture: settings.Architecture.Go,
-		AuthFile:     o.authFile,
-		Insecure:     o.insecure,
-		DockerHost:   env.Getenv("DOCKER_HOST"),
-		SpoolDir:     o.output,
-		Progress:     bar.bytes,
-		Wanted:       settings.Wanted(),
-	})
-	if err != nil {
-		return err
-	}
-	result, err := build.Run(ctx, image, settings)
+	from := o.from(env, settings)
+	from.Progress = bar.bytes
+	result, err := build.Make(ctx, from, settings)
 	bar.end()
-	if err := errors.Join(err, image.Close()); err != nil {
+	if err != nil {
 		return err
 	}
 	if o.log != nil {

@@ -25,11 +25,14 @@ func (env *Env) printBuild(r *build.Result) {
 	env.printFacts([]fact{
 		{"image", r.Path},
 		{"size", size(r.Size)},
+		{"compression", strings.TrimSuffix(r.Compression+", "+r.Encoder, ", ")},
+		{"needs", linux(r.Kernel)},
 		{"source", origin},
 		{"contents", strings.Join(contents, ", ") + ", " + size(r.Counts.Bytes)},
 		{"release", strings.Join(r.Release, " ")},
 		{"root hash", r.RootHash},
 		{"signature", signature},
+		{"unchanged", map[bool]string{true: "the image was there already"}[r.Unchanged]},
 	})
 	if r.LeftOut.Count > 0 {
 		more := ""
@@ -46,4 +49,16 @@ func (env *Env) printBuild(r *build.Result) {
 	if r.Signature == "deferred" {
 		fmt.Fprintf(env.Stderr, "note: sign the root hash, as that text without a newline, then: inlay sign %s --signature FILE --certificate FILE\n", printable(r.Path))
 	}
+}
+
+// linux says which kernel an image takes, and why; "" if that isn't known.
+func linux(k *build.Kernel) string {
+	if k == nil {
+		return ""
+	}
+	text := "Linux " + k.Version
+	if len(k.Because) > 0 {
+		text += " (" + strings.Join(k.Because, ", ") + ")"
+	}
+	return text
 }

@@ -3,7 +3,10 @@ package cli
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"io"
 	"os"
 	"path"
 	"strings"
@@ -22,7 +25,10 @@ func (o *buildOptions) settings(ctx context.Context, env *Env) (build.Options, e
 	s := build.Options{
 		Name: o.name, ServiceReload: o.serviceReload, EnableUnits: o.enableUnits, AllowOverlayMarkers: o.allowMarkers,
 		Seed: o.seed, DeferSignature: o.deferSigning, Output: o.output, Digest: o.json,
-		KeepOwner: o.owner == "keep",
+		KeepOwner: o.owner == "keep", Again: o.noCache,
+	}
+	if env.Program != nil {
+		s.Program = env.Program()
 	}
 	var err error
 	if s.Kind, err = extension.KindNamed(o.kind); err != nil {
@@ -57,13 +63,16 @@ func (o *buildOptions) settings(ctx context.Context, env *Env) (build.Options, e
 	if s.FileSystem, err = choice("--filesystem", o.fileSystem, build.EROFS, build.Squashfs); err != nil {
 		return s, err
 	}
+	if err := o.compress(&s); err != nil {
+		return s, usage(err)
+	}
 	if _, err := choice("--owner", o.owner, "root", "keep"); err != nil {
 		return s, err
 	}
 	if s.Epoch, err = env.epoch(); err != nil {
 		return s, usage(err)
 	}
-	if s.Contexts, err = readContexts(o.contexts); err != nil {
+	if s.Contexts, s.ContextsDigest, err = readContexts(o.contexts); err != nil {
 		return s, err
 	}
 	if o.deferSigning && o.signing.any() {
@@ -71,6 +80,31 @@ func (o *buildOptions) settings(ctx context.Context, env *Env) (build.Options, e
 	}
 	s.Signer, err = o.signing.pair(ctx, env)
 	return s, err
+}
+
+// compress turns the flags for compression into settings.
+func (o *buildOptions) compress(s *build.Options) (err error) {
+	if s.FileSystem != build.EROFS {
+		for _, flag := range [][2]string{{"--compression", o.compression}, {"--min-kernel", o.minKernel}} {
+			if flag[1] != "" {
+				return hint.Wrap(fmt.Errorf("%s is for EROFS, and mksquashfs goes its own way", flag[0]), "leave out "+flag[0]+" or --filesystem squashfs")
+			}
+		}
+		return nil
+	}
+	s.Compression = build.DefaultCompression()
+	if o.compression != "" {
+		if s.Compression, err = build.ParseCompression(o.compression); err != nil {
+			return err
+		}
+	}
+	if o.minKernel == "" {
+		return nil
+	}
+	if s.Kernel, err = build.ParseKernel(o.minKernel); err != nil {
+		return err
+	}
+	return s.CheckKernel()
 }
 
 func releaseFields(texts []string) ([]osrelease.Field, error) {
@@ -100,19 +134,21 @@ func cleanFolders(paths []string, withOpt bool) ([]string, error) {
 	return folders, nil
 }
 
-func readContexts(file string) (*selinux.Contexts, error) {
+// readContexts reads a file_contexts list, and names it by its digest.
+func readContexts(file string) (*selinux.Contexts, string, error) {
 	if file == "" {
-		return nil, nil
+		return nil, "", nil
 	}
 	f, err := os.Open(file)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	defer f.Close()
-	contexts, err := selinux.Parse(f)
+	sum := sha256.New()
+	contexts, err := selinux.Parse(io.TeeReader(f, sum))
 	if err != nil {
 		err = hint.Default(err, "correct it; selabel_file(5) says what a line may hold")
-		return nil, fmt.Errorf("reading labels from %q: %w", file, err)
+		return nil, "", fmt.Errorf("reading labels from %q: %w", file, err)
 	}
-	return contexts, nil
+	return contexts, hex.EncodeToString(sum.Sum(nil)), nil
 }

@@ -23,6 +23,9 @@ type Env struct {
 	Terminal bool
 	// Architecture is Go's name of this machine's.
 	Architecture string
+	// Program names the running program, another text for any other; "" if that
+	// isn't known.
+	Program func() string
 	// User is the number of the one who runs the command: besides root's, only
 	// his files configure it.
 	User int
@@ -38,6 +41,7 @@ func System() *Env {
 		Now:          time.Now,
 		Terminal:     term.IsTerminal(int(os.Stderr.Fd())),
 		Architecture: runtime.GOARCH,
+		Program:      programIdentity,
 		User:         os.Geteuid(),
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"inlay/internal/build"
 	"inlay/internal/inspect"
 )
 
@@ -19,6 +20,8 @@ func (env *Env) printReport(r *inspect.Report, list bool) {
 		{"kind", r.Kind},
 		{"name", r.ExtensionName},
 		{"architecture", r.Architecture},
+		{"compression", strings.Join(r.Compression, ", ")},
+		{"needs", linux((*build.Kernel)(r.Kernel))},
 		{"image UUID", r.ImageUUID},
 		{"host name", r.Hostname},
 		{"machine id", r.MachineID},

@@ -31,7 +31,8 @@ func newSign(env *Env) *cobra.Command {
 		Long: lines(
 			"Sign the root hash of IMAGE, built by inlay, systemd-repart or another tool, and",
 			"put the signature into it. An image without a place for one gets it. Data is not",
-			"written again; a kill at any moment leaves the old image or the new one.",
+			"written again; a kill at any moment leaves the old image or the new one. An image",
+			"that a loop device uses, one that is merged for example, is not touched.",
 			"",
 			"What is signed is the root hash as 64 hexadecimal digits, without a newline:",
 			"--print-text prints just that.",
@@ -78,6 +79,9 @@ func runSign(ctx context.Context, env *Env, o signOptions) error {
 	result, err := sign.Run(ctx, o.image, s)
 	if errors.Is(err, sign.ErrBusy) {
 		return &exitError{hint.Wrap(err, "wait for it and try again"), exitBusy}
+	}
+	if used, ok := errors.AsType[*sign.InUseError](err); ok {
+		return &exitError{hint.Wrap(err, "sign a copy (cp) and put it in the image's place (mv); or unmerge, unmount or detach what uses it: "+used.By), exitBusy}
 	}
 	if err != nil {
 		return imageError(err)

@@ -11,6 +11,9 @@
 // install.policy reaches the YAML parser at all; the rest belongs to others,
 // and may be odd or no YAML.
 //
+// The lists of extensions that `inlay build --file` reads are written in the same
+// strict YAML, and read here for that reason; docs/building.md is their schema.
+//
 // Left out on purpose: defaults that depend on the machine (the callers know
 // it), and environment variables (whoever sets them for one command need not be
 // the operator).

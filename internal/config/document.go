@@ -17,12 +17,13 @@ import (
 type document struct {
 	name  string
 	lines []string
+	keys  int // at most
 }
 
 // newDocument takes text apart. Lines may end as DOS ends them: the parser
 // would count those wrong.
 func newDocument(name string, text []byte) *document {
-	return &document{name: name, lines: strings.Split(strings.ReplaceAll(string(text), "\r\n", "\n"), "\n")}
+	return &document{name: name, keys: maxKeys, lines: strings.Split(strings.ReplaceAll(string(text), "\r\n", "\n"), "\n")}
 }
 
 // at says where err is.

@@ -75,6 +75,6 @@ func (o ours) part(name string, text []byte) (*document, error) {
 	for _, line := range lines {
 		size += len(line)
 	}
-	part := &document{name: name, lines: lines}
+	part := &document{name: name, keys: maxKeys, lines: lines}
 	return part, part.check(size, maxFile)
 }

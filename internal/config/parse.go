@@ -20,6 +20,9 @@ const (
 	// maxKeys bounds the keys of a file: the parser's time grows with their
 	// square (10 ms for as many as these).
 	maxKeys = 512
+	// maxListKeys bounds those of a list of extensions, which somebody wrote who
+	// waits for them to be built.
+	maxListKeys = 4096
 	// maxDepth bounds how deep values lie in each other, and how many dashes,
 	// question marks, anchors and tags stand in one line: the parser goes as deep.
 	maxDepth = 32
@@ -50,17 +53,25 @@ func parseOwn(c *Config, name string, text []byte) (bool, error) {
 	if err := d.check(len(text), maxFile); err != nil {
 		return true, err
 	}
-	for i, line := range d.lines {
-		indent := line[:len(line)-len(strings.TrimLeft(line, " \t"))]
-		if tab := strings.IndexByte(indent, '\t'); tab >= 0 && strings.TrimSpace(line) != "" {
-			return true, d.atPlace(i+1, tab+1, hint.Wrap(errors.New("a tab indents this line, and YAML takes only spaces"), "put spaces in its place"))
-		}
+	if err := d.indented(); err != nil {
+		return true, err
 	}
 	body, err := d.parse(d.lines)
 	if body == nil || err != nil {
 		return true, err
 	}
 	return true, d.mapping(body, "", c.fields(d))
+}
+
+// indented refuses tabs where YAML takes only spaces.
+func (d *document) indented() error {
+	for i, line := range d.lines {
+		indent := line[:len(line)-len(strings.TrimLeft(line, " \t"))]
+		if tab := strings.IndexByte(indent, '\t'); tab >= 0 && strings.TrimSpace(line) != "" {
+			return d.atPlace(i+1, tab+1, hint.Wrap(errors.New("a tab indents this line, and YAML takes only spaces"), "put spaces in its place"))
+		}
+	}
+	return nil
 }
 
 // check refuses what no YAML file of any kind holds, so that the parser only
@@ -133,8 +144,8 @@ func (d *document) bound(tokens token.Tokens) error {
 			marks++
 		default:
 		}
-		if keys > maxKeys {
-			return d.atToken(tk, fmt.Errorf("more than %d keys", maxKeys))
+		if keys > d.keys {
+			return d.atToken(tk, fmt.Errorf("more than %d keys", d.keys))
 		}
 		if max(depth, marks) > maxDepth {
 			return d.atToken(tk, fmt.Errorf("values lie more than %d deep in each other", maxDepth))

@@ -92,6 +92,9 @@ func readlink(folder int, name string) (string, error) {
 	return string(target[:max(n, 0)]), err
 }
 
+// batch is how many names of a folder are asked for at a time.
+const batch = 4096
+
 func (d *diskFile) children() ([]child, error) {
 	folder, err := d.disk.folder(d.path)
 	if err != nil {

@@ -31,8 +31,9 @@ type Data struct {
 	busy sync.WaitGroup
 	end  int64 // of what was written, in bytes
 
-	mu  sync.Mutex
-	err error // the first one
+	mu    sync.Mutex
+	err   error // the first one
+	early early
 }
 
 func newData(f File, t *verity.Tree, workers int) *Data {
@@ -118,8 +119,11 @@ func (d *Data) check(n int, off int64) error {
 
 func (d *Data) store(p []byte, off int64) error {
 	d.tree.HashBlocks(uint64(off/verity.BlockSize), p)
-	_, err := d.file.WriteAt(p, DataOffset+off)
-	return err
+	if _, err := d.file.WriteAt(p, DataOffset+off); err != nil {
+		return err
+	}
+	d.begin(off, len(p))
+	return nil
 }
 
 func (d *Data) release(buf []byte) {

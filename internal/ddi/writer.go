@@ -59,7 +59,7 @@ func (w *Writer) Data() *Data { return w.data }
 // Seal ends the data partition after blocks blocks, writes the hash partition
 // behind it and returns the root hash, which is what a signature is made over.
 func (w *Writer) Seal(blocks int64) (root RootHash, err error) {
-	if err := w.data.Flush(); err != nil {
+	if err := w.data.settle(); err != nil {
 		return root, fmt.Errorf("writing data partition: %w", err)
 	}
 	if w.data.end != blocks*verity.BlockSize {

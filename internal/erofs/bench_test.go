@@ -31,6 +31,31 @@ func BenchmarkFile(b *testing.B) {
 	}
 }
 
+// BenchmarkPress measures the way through the queue: with a codec that finds
+// nothing worth it, and with one that does.
+func BenchmarkPress(b *testing.B) {
+	for name, o := range sorted(pressed()) {
+		for _, size := range []int{3000, 100_000, 16 << 20} {
+			b.Run(fmt.Sprintf("%s/%d", name, size), func(b *testing.B) {
+				content := compressible(size, 1)
+				w := erofs.NewWriter(&discard{}, o)
+				r := bytes.NewReader(content)
+				b.SetBytes(int64(size))
+				b.ReportAllocs()
+				for b.Loop() {
+					r.Reset(content)
+					if _, err := w.File(attr(syscall.S_IFREG|0o644), int64(size), r); err != nil {
+						b.Fatal(err)
+					}
+				}
+				if _, err := w.Finish(&erofs.Dir{Attr: attr(syscall.S_IFDIR | 0o755)}); err != nil {
+					b.Fatal(err)
+				}
+			})
+		}
+	}
+}
+
 // BenchmarkFinish measures folders and names.
 func BenchmarkFinish(b *testing.B) {
 	for _, names := range []int{10, 1000, 100_000} {

@@ -5,9 +5,10 @@
 // last to be written. docs/design/erofs.md tells why that is legal.
 //
 // It writes blocks of 4096 bytes, compact and extended inodes, inline tails,
-// inline attributes and the superblock's checksum. Left out on purpose:
-// compression (its own issue), chunks and holes, shared attributes, several
-// devices, 48-bit block addresses, and reading.
+// inline and shared attributes, holes, the superblock's checksum, and content
+// compressed by a Codec, with tails inline or in a packed inode. Left out on
+// purpose: several devices, 48-bit block addresses, deduplication of parts of
+// files, and long prefixes of attributes.
 package erofs
 
 import "time"
@@ -53,6 +54,23 @@ type Options struct {
 	// equals it, to the nanosecond, takes 32 bytes instead of 64. The zero Time
 	// means the Unix epoch.
 	BuildTime time.Time
+
+	// Codec compresses the content of files; nil stores it as it is.
+	Codec Codec
+
+	// Kernel is the oldest Linux that is to mount the image: what came later is
+	// not used, except for the Codec's algorithm. The zero Version means
+	// DefaultKernel.
+	Kernel Version
+
+	// Workers is how many goroutines compress, which does not show in the image.
+	// Zero means one for each processor that Go uses.
+	Workers int
+
+	// ClusterSize is the most bytes of a physical cluster: whole blocks, 1 MiB at
+	// most. Zero means 64 KiB for LZ4, which kernels before 5.13 get in single
+	// blocks, and 1 MiB for ZSTD.
+	ClusterSize int
 }
 
 // Attr is what an inode says besides its content.

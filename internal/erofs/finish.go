@@ -1,7 +1,6 @@
 package erofs
 
 import (
-	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -16,10 +15,10 @@ const (
 	superMagic    = 0xe0f5e1e2
 	blockSizeBits = 12
 
-	// rootSlot is the first slot after the superblock. The superblock's field
-	// for the root's inode number has 16 bits, which is why the root alone
-	// stands in block 0.
-	rootSlot = (superOffset + superSize) / slotSize
+	// firstSlot comes right after the superblock. The superblock's field for the
+	// root's inode number has 16 bits, which is why the root alone stands in
+	// block 0, in this slot or, behind the record of a codec, in the next.
+	firstSlot = (superOffset + superSize) / slotSize
 
 	featureChecksum = 1 // compatible features: the superblock carries a checksum,
 	featureMtime    = 2 // and inodes carry modification times
@@ -48,7 +47,19 @@ func (w *Writer) finish(root *Dir) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
+	if w.press != nil {
+		if err := w.press.finish(); err != nil {
+			return 0, err
+		}
+	}
 	if err := w.closeSegment(); err != nil {
+		return 0, err
+	}
+	if err := w.encodeFolders(folders); err != nil {
+		return 0, err
+	}
+	// All attributes are known now.
+	if err := w.writeShared(); err != nil {
 		return 0, err
 	}
 	if err := w.data.flush(); err != nil {
@@ -62,7 +73,9 @@ func (w *Writer) finish(root *Dir) (int64, error) {
 	if err := w.patchLinks(); err != nil {
 		return 0, err
 	}
-	w.encodeSuper(first, blocks)
+	if err := w.encodeSuper(first, blocks); err != nil {
+		return 0, err
+	}
 	buf, err := newBuffer(w.dev)
 	if err != nil {
 		return 0, err
@@ -89,11 +102,15 @@ func (w *Writer) patchLinks() error {
 		}
 		return w.dev.Rewrite(block[:], at)
 	}
-	for _, ref := range slices.SortedFunc(maps.Keys(w.links), cmp.Compare[Ref]) {
+	numbers := make(map[uint64]uint32, len(w.links))
+	for ref, links := range w.links {
 		number, err := w.number(ref)
 		if err != nil {
 			return err
 		}
+		numbers[number] = links
+	}
+	for _, number := range slices.Sorted(maps.Keys(numbers)) {
 		off := int64(number) * slotSize
 		if start := off &^ (BlockSize - 1); start != at {
 			if err := save(); err != nil {
@@ -104,7 +121,7 @@ func (w *Writer) patchLinks() error {
 				return fmt.Errorf("reading back block %d: %w", at/BlockSize, err)
 			}
 		}
-		if err := setLinks(block[off-at:], w.links[ref]); err != nil {
+		if err := setLinks(block[off-at:], numbers[number]); err != nil {
 			return err
 		}
 	}
@@ -113,18 +130,30 @@ func (w *Writer) patchLinks() error {
 
 // encodeSuper writes the superblock into the image's first block, all else of
 // which is in place: the checksum covers the block from the superblock on.
-func (w *Writer) encodeSuper(first []byte, blocks int64) {
+func (w *Writer) encodeSuper(first []byte, blocks int64) error {
 	le := binary.LittleEndian
 	p := first[superOffset:]
 	le.PutUint32(p[0:], superMagic)
 	le.PutUint32(p[8:], featureChecksum|featureMtime)
 	p[12] = blockSizeBits
-	le.PutUint16(p[14:], rootSlot)
+	le.PutUint16(p[14:], uint16(w.rootSlot))
 	le.PutUint64(p[16:], w.inodes)
 	le.PutUint64(p[24:], uint64(w.buildSec))
 	le.PutUint32(p[32:], w.buildNsec)
 	le.PutUint32(p[36:], uint32(blocks))
+	le.PutUint32(p[44:], w.sharedAt)
 	copy(p[48:64], w.uuid[:])
+	var incompatible uint32
+	for f := range w.used.all {
+		incompatible |= f.bits()
+	}
+	le.PutUint32(p[80:], incompatible)
+	if w.press != nil {
+		if err := w.press.encodeRecord(p); err != nil {
+			return err
+		}
+	}
 	// The kernel's crc32c leaves out the final inversion.
 	le.PutUint32(p[4:], ^crc32.Checksum(p, crc32.MakeTable(crc32.Castagnoli)))
+	return nil
 }

@@ -17,6 +17,7 @@ type folder struct {
 	blocks     int64  // before the last one
 	last       int    // bytes used in the last block
 	number     uint64 // its inode number, once it has a place
+	inode      inode
 }
 
 // size is i_size: folders fill whole blocks but the last.

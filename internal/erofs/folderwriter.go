@@ -1,42 +1,36 @@
 package erofs
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // rootRoom is what block 0 leaves for the root's inode, its attributes and its
 // inline names, in bytes.
-const rootRoom = BlockSize - rootSlot*slotSize
+func (w *Writer) rootRoom() int { return BlockSize - w.rootSlot*slotSize }
 
 // writeFolders writes all folders, the root's inode into first, the image's
 // first block. Segments with the inodes come first, blocks with names after
 // them: lengths follow from the names alone, so every inode number is known
 // before the first record is written.
 func (w *Writer) writeFolders(folders []folder, first []byte) error {
-	bounds, err := w.placeFolders(folders)
-	if err != nil {
-		return err
-	}
+	bounds := w.placeFolders(folders)
 	inodes := inodeArea{dev: w.dev, bounds: bounds, open: -1}
 	w.data.start = bounds[len(bounds)-1] * BlockSize
 	var records []record
+	var err error
 	for i := range folders {
 		f := &folders[i]
-		ino, x, err := w.planFolder(f, i)
-		if err != nil {
-			return err
-		}
-		p := first[rootSlot*slotSize:]
+		ino, x := &f.inode, w.planFolder(f, i)
+		p := first[w.rootSlot*slotSize:]
 		if i > 0 {
 			if p, err = inodes.at(f.number); err != nil {
 				return err
 			}
 		}
-		w.inodes++
-		ino.number = uint32(w.inodes)
 		x.address = uint32(w.data.end() / BlockSize)
-		ino.encode(p, x)
-		head := ino.head()
-		copy(p[head-len(ino.xattrs):], ino.xattrs)
-		if records, err = w.writeNames(folders, i, p[head:head+x.inline], records); err != nil {
+		inline := w.encodeInode(p, ino, x)[:x.inline]
+		if records, err = w.writeNames(folders, i, inline, records); err != nil {
 			return fmt.Errorf("writing folder %q: %w", path(folders, i), err)
 		}
 	}
@@ -46,41 +40,47 @@ func (w *Writer) writeFolders(folders []folder, first []byte) error {
 	return w.data.flush()
 }
 
-// planFolder returns the folder's inode and how its names are stored. It is
-// asked twice for each, which is cheaper than to keep all encoded attributes.
-func (w *Writer) planFolder(f *folder, i int) (inode, extent, error) {
-	ino, err := w.newInode(f.dir.Attr, f.size(), 2+f.subfolders)
-	if err != nil {
-		return inode{}, extent{}, err
-	}
+// planFolder returns how the names of folder i, whose inode is known, are stored.
+func (w *Writer) planFolder(f *folder, i int) extent {
 	room := BlockSize
 	if i == 0 {
-		room = rootRoom
+		room = w.rootRoom()
 	}
 	x := extent{layout: flatPlain, size: f.size()}
-	if ino.head()+f.last <= room {
+	if f.inode.head()+f.last <= room {
 		x.layout, x.inline = flatInline, f.last
 	}
-	return ino, x, nil
+	return x
+}
+
+// encodeFolders makes the folders' inodes, all but their place.
+func (w *Writer) encodeFolders(folders []folder) error {
+	for i := range folders {
+		f := &folders[i]
+		ino, err := w.newInode(f.dir.Attr, f.size(), 2+f.subfolders)
+		if err != nil {
+			return fmt.Errorf("placing folder %q: %w", path(folders, i), err)
+		}
+		if room := w.rootRoom(); i == 0 && ino.head() > room {
+			return fmt.Errorf("placing the root: its attributes take %d bytes and may take %d", len(ino.xattrs), room-ino.head()+len(ino.xattrs))
+		}
+		ino.xattrs = slices.Clone(ino.xattrs) // the next folder's will take their place
+		f.inode = ino
+	}
+	return nil
 }
 
 // placeFolders gives every folder its inode number. It returns the first block
 // of each segment that they fill and the block after the last one.
-func (w *Writer) placeFolders(folders []folder) (bounds []int64, err error) {
+func (w *Writer) placeFolders(folders []folder) (bounds []int64) {
 	start := w.data.end() / BlockSize
 	bounds = append(bounds, start)
 	var p packer
 	for i := range folders {
 		f := &folders[i]
-		ino, x, err := w.planFolder(f, i)
-		if err != nil {
-			return nil, fmt.Errorf("placing folder %q: %w", path(folders, i), err)
-		}
+		ino, x := &f.inode, w.planFolder(f, i)
 		if i == 0 {
-			if ino.head() > rootRoom {
-				return nil, fmt.Errorf("placing the root: its attributes take %d bytes and may take %d", len(ino.xattrs), rootRoom-ino.head()+len(ino.xattrs))
-			}
-			f.number = rootSlot
+			f.number = uint64(w.rootSlot)
 			continue
 		}
 		slot, ok := p.place(ino.head() + x.inline)
@@ -92,7 +92,7 @@ func (w *Writer) placeFolders(folders []folder) (bounds []int64, err error) {
 		}
 		f.number = uint64(start)*slotsPerBlock + uint64(slot)
 	}
-	return append(bounds, start+int64(p.blocks)), nil
+	return append(bounds, start+int64(p.blocks))
 }
 
 // writeNames writes the records of folder i, the last block's to inline unless

@@ -21,7 +21,8 @@ type packer struct {
 
 // place returns the slot, counted from the segment's start, of size free bytes,
 // or false if the segment is full. Up to a block's length they are in one
-// block; longer ones begin on a block.
+// block; longer ones begin on a block, and those that no segment has room for
+// get one for themselves.
 func (p *packer) place(size int) (slot int, ok bool) {
 	need := (size + slotSize - 1) / slotSize
 	if need <= slotsPerBlock {
@@ -34,12 +35,14 @@ func (p *packer) place(size int) (slot int, ok bool) {
 		}
 	}
 	blocks := (need + slotsPerBlock - 1) / slotsPerBlock
-	if p.blocks+blocks > segmentBlocks {
+	if p.blocks > 0 && p.blocks+blocks > segmentBlocks {
 		return 0, false
 	}
 	slot = p.blocks * slotsPerBlock
 	p.blocks += blocks
-	p.offer(p.blocks-1, blocks*slotsPerBlock-need)
+	if p.blocks <= segmentBlocks {
+		p.offer(p.blocks-1, blocks*slotsPerBlock-need)
+	}
 	return slot, true
 }
 
@@ -51,24 +54,6 @@ func (p *packer) offer(block, free int) {
 	p.next[block] = p.first[free]
 	p.first[free] = uint16(block + 1)
 }
-
-// A Ref is made of the inode's type, the number of its segment, and its slot in
-// it. Segments learn their place only when they are full, so a Ref becomes an
-// inode number when all of them have one; no table of inodes is kept.
-const (
-	refSlotBits = 15 // segmentBlocks * slotsPerBlock
-	refTypeBits = 60
-)
-
-func newRef(mode uint32, segment, slot int) Ref {
-	return Ref(mode&typeMask>>12)<<refTypeBits | Ref(segment)<<refSlotBits | Ref(slot)
-}
-
-func (r Ref) mode() uint32 { return uint32(r>>refTypeBits) << 12 }
-
-func (r Ref) segment() int { return int(r & (1<<refTypeBits - 1) >> refSlotBits) }
-
-func (r Ref) slot() int { return int(r & (1<<refSlotBits - 1)) }
 
 // segment is the metadata that gathers while data passes.
 type segment struct {

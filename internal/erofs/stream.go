@@ -63,6 +63,20 @@ func (s *stream) insert(p []byte) (block int64, err error) {
 	return block, nil
 }
 
+// insertPadded is insert for any number of bytes: the last block is filled up
+// with zeros.
+func (s *stream) insertPadded(p []byte) (block int64, err error) {
+	whole := len(p) &^ (BlockSize - 1)
+	block, err = s.insert(p[:whole])
+	if err != nil || whole == len(p) {
+		return block, err
+	}
+	var last [BlockSize]byte
+	copy(last[:], p[whole:])
+	_, err = s.insert(last[:])
+	return block, err
+}
+
 func newBuffer(dev Device) ([]byte, error) {
 	buf := dev.Buffer()
 	if len(buf) != BufferSize {

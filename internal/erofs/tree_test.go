@@ -108,9 +108,23 @@ var uuid = [16]byte{0x0f, 0x1e, 0x2d, 0x3c, 0x4b, 0x5a, 0x49, 0x78, 0x87, 0x96, 
 // build returns the image of a tree.
 func build(t testing.TB, root *node) []byte {
 	t.Helper()
+	return buildWith(t, root, erofs.Options{})
+}
+
+// buildWith returns the image of a tree, with these options and our identity.
+func buildWith(t testing.TB, root *node, o erofs.Options) []byte {
+	t.Helper()
+	image, _ := buildNeeding(t, root, o)
+	return image
+}
+
+// buildNeeding is buildWith, and returns what the image needs.
+func buildNeeding(t testing.TB, root *node, o erofs.Options) ([]byte, erofs.Needs) {
+	t.Helper()
 	root.forget()
 	m := newMemory()
-	w := erofs.NewWriter(m, erofs.Options{UUID: uuid, BuildTime: buildTime})
+	o.UUID, o.BuildTime = uuid, buildTime
+	w := erofs.NewWriter(m, o)
 	blocks, err := w.Finish(root.store(t, w))
 	if err != nil {
 		t.Fatal(err)
@@ -123,7 +137,7 @@ func build(t testing.TB, root *node) []byte {
 			t.Fatalf("block at %d of %d was never written", at, len(m.image))
 		}
 	}
-	return m.image
+	return m.image, w.Needs()
 }
 
 // pattern is content that differs from place to place.
@@ -316,6 +330,27 @@ func randomNode(r *rand.Rand, files []*node) *node {
 		}
 	}
 	return n
+}
+
+// randomPressed is a random tree whose content is worth compressing.
+func randomPressed(seed uint64) *node {
+	r := rand.New(rand.NewPCG(seed, 3))
+	root := randomTree(seed)
+	var visit func(n *node)
+	visit = func(n *node) {
+		for _, c := range sorted(n.children) {
+			if c.content != nil && r.IntN(4) > 0 {
+				size := r.IntN(100 << 10)
+				if r.IntN(10) == 0 {
+					size = r.IntN(2 << 20)
+				}
+				c.content = mixed(size, r.Uint64())
+			}
+			visit(c)
+		}
+	}
+	visit(root)
+	return root
 }
 
 // sorted yields a map in the order of its keys, so that images are the same

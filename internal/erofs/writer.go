@@ -18,28 +18,49 @@ type Writer struct {
 	uuid      [16]byte
 	buildSec  int64
 	buildNsec uint32
+	kernel    Version
+	used      features
+	rootSlot  int
 
 	data     stream
 	pending  segment
 	segments []int64        // first block of each segment that has its place
+	places   []place        // of inodes, by the number in their Ref
 	links    map[Ref]uint32 // of inodes with other than one name
 	inodes   uint64
 	err      error
 
-	xattrs     []Xattr // scratch
-	xattrBytes []byte  // scratch
-	target     strings.Reader
+	press *press // nil if nothing is compressed
+
+	shared   sharedXattrs
+	sharedAt uint32 // their first block
+
+	// Scratch.
+	xattrs               []Xattr
+	xattrBytes, xattrOut []byte
+	xattrEnds            []int
+	target               strings.Reader
 }
 
 // NewWriter returns a Writer whose image goes to dev.
 func NewWriter(dev Device, o Options) *Writer {
-	w := &Writer{dev: dev, uuid: o.UUID, links: make(map[Ref]uint32)}
+	w := &Writer{dev: dev, uuid: o.UUID, links: make(map[Ref]uint32), kernel: DefaultKernel(), rootSlot: firstSlot}
 	if !o.BuildTime.IsZero() {
 		w.buildSec, w.buildNsec = o.BuildTime.Unix(), uint32(o.BuildTime.Nanosecond())
 	}
+	if o.Kernel != (Version{}) {
+		w.kernel = o.Kernel
+	}
 	w.data = stream{dev: dev, start: BlockSize} // block 0 is written last
+	if o.Codec != nil {
+		w.rootSlot++ // the codec's record comes first
+		w.press = newPress(w, o)
+	}
 	return w
 }
+
+// may tells whether the oldest kernel that is to mount the image knows f.
+func (w *Writer) may(f feature) bool { return f.since().Compare(w.kernel) <= 0 }
 
 // File writes a regular file of size bytes. It reads exactly so many from r and
 // looks no further; fewer are an error.
@@ -82,7 +103,11 @@ func (w *Writer) Special(a Attr) (Ref, error) {
 	if err != nil {
 		return 0, err
 	}
-	ref, _, err := w.place(&ino, x)
+	if w.press != nil {
+		return w.press.special(ino, x)
+	}
+	ref := w.newRef(a.Mode)
+	_, err = w.place(ref, &ino, x)
 	return ref, err
 }
 
@@ -102,54 +127,23 @@ func (w *Writer) content(a Attr, mode uint32, size int64, r io.Reader) (Ref, err
 	if err != nil {
 		return 0, err
 	}
+	if w.press != nil {
+		return w.press.file(ino, size, r)
+	}
 	x, err := w.store(size, ino.head(), r)
 	if err != nil {
 		return 0, err
 	}
-	ref, inline, err := w.place(&ino, x)
+	ref := w.newRef(mode)
+	inline, err := w.place(ref, &ino, x)
 	if err != nil {
 		return 0, err
 	}
+	if x.layout == chunkBased {
+		x.putChunks(inline, ino.head())
+		return ref, nil
+	}
 	return ref, w.readFull(r, inline)
-}
-
-// place writes an inode into the pending segment and returns the room for its
-// inline content.
-func (w *Writer) place(ino *inode, x extent) (Ref, []byte, error) {
-	head := ino.head()
-	slot, p, ok := w.pending.reserve(head + x.inline)
-	if !ok {
-		if err := w.closeSegment(); err != nil {
-			return 0, nil, w.fail(err)
-		}
-		slot, p, _ = w.pending.reserve(head + x.inline)
-	}
-	w.inodes++
-	ino.number = uint32(w.inodes)
-	ino.encode(p, x)
-	copy(p[head-len(ino.xattrs):], ino.xattrs)
-	return newRef(ino.attr.Mode, len(w.segments), slot), p[head:], nil
-}
-
-// closeSegment gives the pending segment its place at the end of the image.
-func (w *Writer) closeSegment() error {
-	if w.pending.blocks == 0 {
-		return nil
-	}
-	block, err := w.data.insert(w.pending.content())
-	if err != nil {
-		return err
-	}
-	w.segments = append(w.segments, block)
-	return nil
-}
-
-// number returns r's inode number, which exists once its segment has its place.
-func (w *Writer) number(r Ref) (uint64, error) {
-	if r.mode() == 0 || r.segment() >= len(w.segments) {
-		return 0, fmt.Errorf("resolving inode reference %#x: this writer has not made it", uint64(r))
-	}
-	return uint64(w.segments[r.segment()])*slotsPerBlock + uint64(r.slot()), nil
 }
 
 // fail makes err the last word of the Writer.

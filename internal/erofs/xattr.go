@@ -10,8 +10,10 @@ import (
 )
 
 const (
-	xattrHeaderSize = 12 // name filter and shared attributes; both unused here
+	xattrHeaderSize = 12 // name filter, unused here, and how many are shared
 	xattrEntrySize  = 4
+	xattrSharedAt   = 4
+	maxSharedXattrs = math.MaxUint8 // of one inode
 
 	// maxXattrName is what Linux takes for a whole name (XATTR_NAME_MAX).
 	maxXattrName = 255
@@ -53,14 +55,16 @@ func xattrName(name string) (index byte, rest string, err error) {
 
 // encodeXattrs returns what stands between an inode and its inline content: nil
 // for no attributes. Sorted by name, so that their order in the source doesn't
-// show. The result is valid until the next call.
+// show; what others have as well comes first, as a number. The result is valid
+// until the next call.
 func (w *Writer) encodeXattrs(xattrs []Xattr) ([]byte, error) {
 	if len(xattrs) == 0 {
 		return nil, nil
 	}
 	w.xattrs = append(w.xattrs[:0], xattrs...)
 	slices.SortFunc(w.xattrs, func(a, b Xattr) int { return cmp.Compare(a.Name, b.Name) })
-	out := append(w.xattrBytes[:0], make([]byte, xattrHeaderSize)...)
+	entries := w.xattrBytes[:0]
+	ends := w.xattrEnds[:0]
 	for i, x := range w.xattrs {
 		index, rest, err := xattrName(x.Name)
 		if err != nil {
@@ -72,19 +76,43 @@ func (w *Writer) encodeXattrs(xattrs []Xattr) ([]byte, error) {
 		if len(x.Value) > math.MaxUint16 {
 			return nil, fmt.Errorf("encoding attribute %q: its value has %d bytes and may have %d", x.Name, len(x.Value), math.MaxUint16)
 		}
-		out = append(out, byte(len(rest)), index)
-		out = binary.LittleEndian.AppendUint16(out, uint16(len(x.Value)))
-		out = append(out, rest...)
-		out = append(out, x.Value...)
-		for len(out)%4 != 0 {
-			out = append(out, 0)
+		entries = append(entries, byte(len(rest)), index)
+		entries = binary.LittleEndian.AppendUint16(entries, uint16(len(x.Value)))
+		entries = append(entries, rest...)
+		entries = append(entries, x.Value...)
+		for len(entries)%4 != 0 {
+			entries = append(entries, 0)
 		}
-		if len(out) > maxXattrs {
+		if xattrHeaderSize+len(entries) > maxXattrs {
 			return nil, fmt.Errorf("encoding attribute %q: with the %d before it the inode's attributes take more than %d bytes", x.Name, i, maxXattrs)
 		}
+		ends = append(ends, len(entries))
 	}
-	w.xattrBytes = out
-	return out, nil
+	w.xattrBytes, w.xattrEnds = entries, ends
+	return w.shareXattrs(), nil
+}
+
+// shareXattrs returns the encoded attributes, with numbers for those that are
+// shared: header, numbers, entries.
+func (w *Writer) shareXattrs() []byte {
+	out := append(w.xattrOut[:0], make([]byte, xattrHeaderSize)...)
+	start, inline := 0, 0
+	for _, end := range w.xattrEnds {
+		entry := w.xattrBytes[start:end]
+		start = end
+		if shared := (len(out) - xattrHeaderSize) / 4; shared < maxSharedXattrs {
+			if id, ok := w.shared.find(entry); ok {
+				out = binary.LittleEndian.AppendUint32(out, id)
+				continue
+			}
+		}
+		// What is not shared moves up, over what is.
+		inline += copy(w.xattrBytes[inline:], entry)
+	}
+	out[xattrSharedAt] = byte((len(out) - xattrHeaderSize) / 4)
+	out = append(out, w.xattrBytes[:inline]...)
+	w.xattrOut = out
+	return out
 }
 
 // xattrCount is i_xattr_icount for n bytes of encoded attributes.

@@ -21,6 +21,9 @@ func (r *Report) content(ctx context.Context, x *content.Extension, o Options) e
 		r.unread("files", err)
 		return nil
 	}
+	if n := tree.Needs(); n != nil {
+		r.Compression, r.Kernel = n.Compression, &Kernel{n.Kernel, n.Because}
+	}
 	r.Uses = new(Uses)
 	r.metadata(tree)
 	r.releases(tree)

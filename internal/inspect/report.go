@@ -20,6 +20,10 @@ type Report struct {
 	// release file goes by.
 	Kind          string `json:"kind,omitempty"`
 	ExtensionName string `json:"extensionName,omitempty"`
+	// Compression names the algorithms of an EROFS, "none" if there is none, and
+	// Kernel the Linux that it takes.
+	Compression []string `json:"compression,omitempty"`
+	Kernel      *Kernel  `json:"kernel,omitempty"`
 	// RootHash is stated by the partitions and confirmed by the hash tree's top.
 	RootHash   string `json:"rootHash,omitempty"`
 	VerityUUID string `json:"verityUuid,omitempty"`
@@ -30,6 +34,13 @@ type Report struct {
 	Files     []File  `json:"files,omitempty"`
 	// Unread says what could not be read, and why.
 	Unread []string `json:"unread,omitempty"`
+}
+
+// Kernel is the oldest Linux that mounts an extension.
+type Kernel struct {
+	Version string `json:"version"`
+	// Because names the features that came with that version.
+	Because []string `json:"because,omitempty"`
 }
 
 // Metadata are the files that say what a tree is for; lists hold their lines.

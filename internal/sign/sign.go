@@ -90,6 +90,9 @@ func Run(ctx context.Context, path string, o Options) (*Result, error) {
 		Path: path, RootHash: string(ddi.SignedText(root)), InPlace: true,
 		Subject: certificate.Subject.String(), Fingerprint: hex.EncodeToString(signature.Fingerprint[:]),
 	}
+	if err := thisSystem().inUse(f); err != nil {
+		return nil, fmt.Errorf("signing %q: %w", path, err)
+	}
 	result.Size, err = ddi.Attach(f, size, signature)
 	if errors.Is(err, ddi.ErrNotInPlace) {
 		result.InPlace = false

@@ -107,10 +107,11 @@ func (b *blob) read(ctx context.Context, fn func(io.Reader) error) error {
 
 // readDirect is the rest of read for a layer's tar in a file: there is nothing to
 // hash or inflate beside fn, and another goroutine would only copy every byte
-// once more. The buffer serves headers; what fn reads in larger pieces passes
-// it by.
+// once more. The buffer serves headers and small files. It is half of the pieces
+// that large ones are read in: after what is left in it, so much is missing of
+// the first that all the others pass it by.
 func (b *blob) readDirect(whole io.Reader, counted *countingReader, fn func(io.Reader) error) error {
-	const bufferSize = 64 << 10
+	const bufferSize = 32 << 10
 	body := bufio.NewReaderSize(whole, bufferSize)
 	if err := fn(body); err != nil {
 		return err

@@ -78,6 +78,7 @@ func (e endpoint) image(ctx context.Context, image string, o Options) (*Image, e
 	if im.Digest, err = ParseDigest(digestPrefix + strings.TrimPrefix(about.ID, digestPrefix)); err != nil {
 		return nil, fmt.Errorf("asking the daemon about the image: %w", err)
 	}
+	im.stamp = stampOf(im.Digest)
 	if t, err := time.Parse(time.RFC3339Nano, about.Created); err == nil {
 		im.Created = t.UTC()
 	}

@@ -24,6 +24,7 @@ type Image struct {
 	Architecture string    // in Go's words; "" if the image does not say
 	Created      time.Time // zero if the image does not say
 
+	stamp    string // see Stamp
 	progress *progress
 	closers  []func() error
 }

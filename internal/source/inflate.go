@@ -1,15 +1,14 @@
 package source
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
 	"io"
 
-	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
 	"inlay/internal/hint"
+	gzip "inlay/internal/inflate"
 )
 
 // maxWindow bounds the memory that a zstd stream may ask for. 128 MiB is what
@@ -70,8 +69,11 @@ func hasMagic(head []byte, magic string) bool {
 func inflate(r io.Reader, c compression) (io.ReadCloser, error) {
 	switch c {
 	case gzipped:
-		// The decoder is fastest on a bufio.Reader, which it knows.
-		return gzip.NewReader(bufio.NewReaderSize(r, 64<<10))
+		d, err := gzip.NewReader(r)
+		if err != nil {
+			return nil, err
+		}
+		return io.NopCloser(d), nil
 	case zstandard:
 		// One goroutine: on two cores those that the decoder would add take the
 		// time of those that hash and write.

@@ -52,6 +52,7 @@ func openLayout(ctx context.Context, ref Ref, o Options) (*Image, error) {
 		return nil, err
 	}
 	im.Origin = fmt.Sprintf("OCI layout %q", ref.Path)
+	im.stamp = stampOf(im.Digest)
 	return im, nil
 }
 

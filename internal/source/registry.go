@@ -22,7 +22,8 @@ type repository struct {
 	base     url.URL // scheme://host/v2/name
 	name     name.Repository
 	patience transfer.Patience
-	known    bool // credentials were found
+	known    bool   // credentials were found
+	named    Digest // of what find began with
 }
 
 func openRegistry(ctx context.Context, image string, o Options) (*Image, error) {
@@ -36,6 +37,7 @@ func openRegistry(ctx context.Context, image string, o Options) (*Image, error) 
 		return nil, err
 	}
 	im.Origin = fmt.Sprintf("registry %s", ref.Context().RegistryStr())
+	im.stamp = stampOf(r.named)
 	im.closers = append(im.closers, func() error {
 		r.client.CloseIdleConnections()
 		return nil
@@ -57,6 +59,7 @@ func (r *repository) find(ctx context.Context, ref name.Reference, arch string) 
 	if err != nil {
 		return d, nil, err
 	}
+	r.named = d.Digest
 	m, err := parseManifest(b, d.MediaType)
 	if err != nil || !m.isIndex() {
 		return d, m, err
@@ -110,9 +113,13 @@ func login(ctx context.Context, repo name.Repository, o Options) (*repository, e
 }
 
 func (r *repository) get(ctx context.Context, kind, id string, header http.Header) (*http.Response, error) {
+	return r.ask(ctx, http.MethodGet, kind, id, header)
+}
+
+func (r *repository) ask(ctx context.Context, method, kind, id string, header http.Header) (*http.Response, error) {
 	u := r.base
 	u.Path += "/" + kind + "/" + id
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -143,9 +150,10 @@ func (r *repository) fetchManifest(ctx context.Context, ref name.Reference) (des
 	return d, b, nil
 }
 
+func manifestHeader() http.Header { return http.Header{"Accept": slices.Clone(manifestTypes())} }
+
 func (r *repository) getManifest(ctx context.Context, id string) (*http.Response, error) {
-	header := http.Header{"Accept": slices.Clone(manifestTypes())}
-	resp, err := r.get(ctx, "manifests", id, header)
+	resp, err := r.get(ctx, "manifests", id, manifestHeader())
 	if err == nil && resp.StatusCode != http.StatusOK {
 		err = transport.CheckError(resp, http.StatusOK)
 		resp.Body.Close()

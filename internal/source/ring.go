@@ -10,8 +10,8 @@ import (
 const (
 	// chunkSize is what passes from one goroutine to the next at a time: large
 	// enough that handing over costs nothing, small enough for a core's cache.
-	chunkSize = 256 << 10
-	// ringChunks bounds the memory of one stage of a stream (2 MiB).
+	chunkSize = 128 << 10
+	// ringChunks bounds the memory of one stage of a stream (1 MiB).
 	ringChunks = 8
 )
 

@@ -97,3 +97,24 @@ func wantOnly(t *testing.T, dir string, names ...string) {
 		}
 	}
 }
+
+func TestWriteBehind(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "image.raw")
+	f, err := stage.Create(path, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteString("new"); err != nil {
+		t.Fatal(err)
+	}
+	f.WriteBehind(0, 3)
+	f.WriteBehind(0, 8<<20) // there is no such end
+	if err := f.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if got := read(t, path); got != "new" {
+		t.Errorf("the file holds %q", got)
+	}
+	f.WriteBehind(0, 3) // it is closed, and another file may have its number
+}

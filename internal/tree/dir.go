@@ -37,12 +37,14 @@ type dirLayer struct {
 func (l dirLayer) Name() string { return l.root.Name() }
 
 func (l dirLayer) Walk(ctx context.Context, fn func(*Entry, io.Reader) error) error {
-	w := &dirWalk{ctx: ctx, fn: fn, wanted: l.wanted, links: map[fileID]string{}}
-	info, err := l.root.Lstat(".")
-	if err != nil {
-		return err
-	}
-	return w.folder(l.root, "", info)
+	return walkAhead(ctx, func(a *ahead) error {
+		w := &dirWalk{ctx: ctx, ahead: a, root: l.root, wanted: l.wanted, links: map[fileID]string{}}
+		info, err := l.root.Lstat(".")
+		if err != nil {
+			return err
+		}
+		return w.folder(l.root, "", info)
+	}, fn)
 }
 
 // fileID tells one file of a machine from another.
@@ -51,7 +53,8 @@ type fileID struct{ device, inode uint64 }
 // dirWalk is one walk of a folder.
 type dirWalk struct {
 	ctx    context.Context // of this one call of Walk
-	fn     func(*Entry, io.Reader) error
+	ahead  *ahead
+	root   *os.Root
 	wanted func(name string) bool
 	links  map[fileID]string // the first name of each file that has several
 	count  int
@@ -115,7 +118,7 @@ func (w *dirWalk) lost(name string, err error) error {
 	return err
 }
 
-// give makes the entry of base in dir (open as handle) and calls fn.
+// give makes the entry of base in dir (open as handle).
 func (w *dirWalk) give(dir *os.Root, handle *os.File, base, name string, info fs.FileInfo) error {
 	if w.count++; w.count > maxEntries {
 		return fmt.Errorf("reading folder: more than %d entries", maxEntries)
@@ -124,24 +127,65 @@ func (w *dirWalk) give(dir *os.Root, handle *os.File, base, name string, info fs
 	if err != nil || skip {
 		return w.lost(name, err)
 	}
-	if e.Kind == Whiteout || e.Kind == Opaque || e.Kind == HardLink {
-		return w.fn(e, nil)
+	b, err := w.ahead.room()
+	if err != nil {
+		return err
 	}
-	if e.Xattrs, err = fileXattrs(handle, base); err != nil {
-		return w.lost(name, unreadable(name, fmt.Errorf("reading its extended attributes: %w", err)))
+	if e.Kind == Whiteout || e.Kind == Opaque || e.Kind == HardLink {
+		b.add(e, nil, nil)
+		return nil
+	}
+	var text []byte
+	var later *fileContent
+	if e.Kind == Regular {
+		if text, err = w.small(b, handle, e, base, info); err != nil {
+			return err
+		}
+		if text == nil {
+			// By then this folder may be closed.
+			later = &fileContent{dir: w.root, base: name, name: name, info: info, left: e.Size}
+		}
+	}
+	if text == nil {
+		if e.Xattrs, err = fileXattrs(handle, base); err != nil {
+			return w.lost(name, unreadable(name, fmt.Errorf("reading its extended attributes: %w", err)))
+		}
 	}
 	if err := checkXattrs(e.Xattrs); err != nil {
 		return w.lost(name, fmt.Errorf("reading %s: %w", quote(name), err))
 	}
-	if e.Kind != Regular {
-		return w.fn(e, nil)
+	b.add(e, text, later)
+	return nil
+}
+
+// small reads a small file into the batch, with its attributes. It returns nil
+// for all others, and for those that cannot be opened now: nobody may want them.
+func (w *dirWalk) small(b *batch, handle *os.File, e *Entry, base string, info fs.FileInfo) ([]byte, error) {
+	if e.Size == 0 || e.Size > aheadFile || !w.wanted(e.Name) {
+		return nil, nil
 	}
-	r := &fileContent{dir: dir, base: base, name: name, info: info, left: e.Size}
-	err = w.fn(e, r)
-	if closeErr := r.close(); err == nil {
-		err = closeErr
+	f, ok := openSmall(handle, base)
+	if !ok {
+		return nil, nil
 	}
-	return err
+	defer f.close()
+	n := len(b.text)
+	text := b.text[n : n+int(e.Size)]
+	if !f.is(info) {
+		return nil, changed(e.Name)
+	}
+	err := f.read(text)
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF), err == nil && !f.is(info):
+		return nil, changed(e.Name)
+	case err != nil:
+		return nil, unreadable(e.Name, err)
+	}
+	if e.Xattrs, err = f.xattrs(); err != nil {
+		return nil, unreadable(e.Name, fmt.Errorf("reading its extended attributes: %w", err))
+	}
+	b.text = b.text[:n+int(e.Size)]
+	return text, nil
 }
 
 // entry fills in all but the extended attributes.

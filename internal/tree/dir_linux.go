@@ -35,7 +35,13 @@ func identify(info fs.FileInfo, e *Entry) (fileID, uint64) {
 // folders, so the path goes through /proc, where nobody can swap a part of it.
 func fileXattrs(dir *os.File, base string) ([]Xattr, error) {
 	path := "/proc/self/fd/" + strconv.Itoa(int(dir.Fd())) + "/" + base
-	names, err := sized(func(buf []byte) (int, error) { return unix.Llistxattr(path, buf) })
+	return listXattrs(
+		func(buf []byte) (int, error) { return unix.Llistxattr(path, buf) },
+		func(name string, buf []byte) (int, error) { return unix.Lgetxattr(path, name, buf) })
+}
+
+func listXattrs(all func(buf []byte) (int, error), one func(name string, buf []byte) (int, error)) ([]Xattr, error) {
+	names, err := sized(all)
 	if errors.Is(err, unix.ENOTSUP) || err == nil && len(names) == 0 {
 		return nil, nil
 	}
@@ -44,7 +50,7 @@ func fileXattrs(dir *os.File, base string) ([]Xattr, error) {
 	}
 	var list []Xattr
 	for name := range bytes.SplitSeq(bytes.TrimSuffix(names, []byte{0}), []byte{0}) {
-		value, err := sized(func(buf []byte) (int, error) { return unix.Lgetxattr(path, string(name), buf) })
+		value, err := sized(func(buf []byte) (int, error) { return one(string(name), buf) })
 		if err != nil {
 			return nil, err
 		}

@@ -89,6 +89,7 @@ func TestDirStaysInside(t *testing.T) {
 
 func TestDirRefuses(t *testing.T) {
 	t.Parallel()
+	large := strings.Repeat("four", 1<<15) // so that it is not read ahead
 	// Each case gets a folder with the file "f" in it; touch runs when f's entry is given.
 	for _, c := range []struct {
 		name   string
@@ -110,11 +111,11 @@ func TestDirRefuses(t *testing.T) {
 		{"grows", nil, func(t *testing.T, file string) { write(t, file, "more than it was") }, `"f": it changed`, "try again"},
 		{"shrinks", nil, func(t *testing.T, file string) { write(t, file, "") }, `"f": it changed`, "try again"},
 		{"becomes a link", nil, func(t *testing.T, file string) {
-			write(t, file+"2", "four")
+			write(t, file+"2", large)
 			replace(t, file, func() error { return os.Symlink("f2", file) })
 		}, `"f": it changed`, "try again"},
 		{"becomes another file", nil, func(t *testing.T, file string) {
-			replace(t, file, func() error { return os.WriteFile(file, []byte("four"), 0o644) })
+			replace(t, file, func() error { return os.WriteFile(file, []byte(large), 0o644) })
 		}, `"f": it changed`, "try again"},
 		{"goes", nil, func(t *testing.T, file string) { replace(t, file, func() error { return nil }) }, `"f"`, ""},
 	} {
@@ -122,7 +123,7 @@ func TestDirRefuses(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
 			file := filepath.Join(dir, "f")
-			write(t, file, "four")
+			write(t, file, large)
 			age(t, file)
 			if c.before != nil {
 				c.before(t, dir)

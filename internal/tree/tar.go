@@ -33,13 +33,17 @@ func ReadTar(ctx context.Context, r io.Reader, fn func(*Entry, io.Reader) error)
 }
 
 func readTar(ctx context.Context, r io.Reader, most int, fn func(*Entry, io.Reader) error) error {
-	archive := tar.NewReader(r)
+	return walkTar(ctx, &archive{r: r}, r, most, fn)
+}
+
+// walkTar calls fn for the entries of all, which reads them from r.
+func walkTar(ctx context.Context, all entries, r io.Reader, most int, fn func(*Entry, io.Reader) error) error {
 	last := "" // the entry before, to say where a damaged archive breaks
 	for n := 0; ; n++ {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		h, err := archive.Next()
+		h, err := all.Next()
 		switch {
 		case errors.Is(err, io.EOF):
 			return readRest(r)
@@ -64,7 +68,7 @@ func readTar(ctx context.Context, r io.Reader, most int, fn func(*Entry, io.Read
 		if e.Kind != Regular {
 			err = fn(&e, nil)
 		} else {
-			err = fn(&e, &content{archive, h.Name})
+			err = fn(&e, &content{all, h.Name})
 		}
 		if err != nil {
 			return err

@@ -72,8 +72,8 @@ func newChain(s Superblock, root [DigestSize]byte, device io.ReaderAt) *chain {
 		c.start[level] = next
 		next += c.counts[level]
 	}
-	salt, paired := slices.Clone(s.Salt), pairFits()
-	c.scratch.New = func() any { return &scratch{hasher: newHasher(salt, paired)} }
+	salt, w := slices.Clone(s.Salt), waysHere()
+	c.scratch.New = func() any { return &scratch{hasher: newHasher(salt, w)} }
 	return c
 }
 

@@ -10,15 +10,25 @@ import (
 type hasher struct {
 	salt []byte
 	h    hash.Hash
-	pair *pair // nil where two blocks at once are no faster
+	// Each is nil where so many blocks at once are no faster.
+	pair  *pair
+	lanes *lanes
 }
 
-// newHasher returns a hasher that takes two blocks at once, if paired says
-// that the processor is good at that.
-func newHasher(salt []byte, paired bool) hasher {
+// ways are the ways to hash several blocks at once that a processor is good at.
+type ways struct{ two, sixteen bool }
+
+// waysHere asks the processor, which takes microseconds in a virtual machine.
+func waysHere() ways { return ways{two: pairFits(), sixteen: lanesFit()} }
+
+// newHasher returns a hasher that takes several blocks at once.
+func newHasher(salt []byte, w ways) hasher {
 	h := hasher{salt: salt, h: sha256.New()}
-	if paired && len(salt) == pairSalt {
+	if w.two && len(salt) == pairSalt {
 		h.pair = newPair(salt)
+	}
+	if w.sixteen && len(salt) == pairSalt {
+		h.lanes = newLanes(salt)
 	}
 	return h
 }
@@ -33,6 +43,11 @@ func (h hasher) sum(dst, block []byte) {
 
 // sums writes the digests of all of the blocks to dst, which has room for them.
 func (h hasher) sums(dst, blocks []byte) {
+	for h.lanes != nil && len(blocks) >= leastLanes*BlockSize {
+		n := min(laneCount, len(blocks)/BlockSize)
+		h.lanes.sum(dst, blocks[:n*BlockSize])
+		dst, blocks = dst[n*DigestSize:], blocks[n*BlockSize:]
+	}
 	for h.pair != nil && len(blocks) >= 2*BlockSize {
 		h.pair.sum(dst[:2*DigestSize], blocks[:2*BlockSize])
 		dst, blocks = dst[2*DigestSize:], blocks[2*BlockSize:]
@@ -43,10 +58,18 @@ func (h hasher) sums(dst, blocks []byte) {
 	}
 }
 
-// pairSalt is the length of salt that pair is made for: what inlay and
+// pairSalt is the length of salt that pair and lanes are made for: what inlay and
 // systemd-repart use. Salt and block then take half a message block more than
 // the block alone, and the padding the other half.
 const pairSalt = 32
+
+// A message is the salt and headSize bytes of the block, bodyBlocks message
+// blocks of it, and tailSize bytes of it with the padding.
+const (
+	headSize   = sha256.BlockSize - pairSalt
+	tailSize   = (BlockSize - headSize) % sha256.BlockSize
+	bodyBlocks = (BlockSize - headSize - tailSize) / sha256.BlockSize
+)
 
 // lane is one side of a pair.
 type lane struct {
@@ -60,29 +83,24 @@ type pair struct {
 	a, b lane
 }
 
-func newPair(salt []byte) *pair {
-	p := new(pair)
-	for _, l := range []*lane{&p.a, &p.b} {
-		copy(l.first[:], salt)
-		const head = sha256.BlockSize - pairSalt // bytes of the block in first
-		l.last[(BlockSize-head)%sha256.BlockSize] = 0x80
-		binary.BigEndian.PutUint64(l.last[sha256.BlockSize-8:], (pairSalt+BlockSize)*8)
-	}
-	return p
+func newPair(salt []byte) *pair { return &pair{newLane(salt), newLane(salt)} }
+
+// newLane returns a lane with what is in every message.
+func newLane(salt []byte) lane {
+	var l lane
+	copy(l.first[:], salt)
+	l.last[tailSize] = 0x80
+	binary.BigEndian.PutUint64(l.last[sha256.BlockSize-8:], (pairSalt+BlockSize)*8)
+	return l
 }
 
 // sum writes the digests of two blocks to dst.
 func (p *pair) sum(dst, blocks []byte) {
-	const (
-		head = sha256.BlockSize - pairSalt
-		tail = (BlockSize - head) % sha256.BlockSize
-		body = (BlockSize - head - tail) / sha256.BlockSize
-	)
 	a, b := blocks[:BlockSize], blocks[BlockSize:2*BlockSize]
-	p.a.begin(a[:head], a[BlockSize-tail:])
-	p.b.begin(b[:head], b[BlockSize-tail:])
+	p.a.begin(a[:headSize], a[BlockSize-tailSize:])
+	p.b.begin(b[:headSize], b[BlockSize-tailSize:])
 	blocks2(&p.a.state, &p.b.state, &p.a.first[0], &p.b.first[0], 1)
-	blocks2(&p.a.state, &p.b.state, &a[head], &b[head], body)
+	blocks2(&p.a.state, &p.b.state, &a[headSize], &b[headSize], bodyBlocks)
 	blocks2(&p.a.state, &p.b.state, &p.a.last[0], &p.b.last[0], 1)
 	p.a.digest(dst[:DigestSize])
 	p.b.digest(dst[DigestSize : 2*DigestSize])

@@ -22,7 +22,8 @@ const leafPage = 32 * perBlock
 // block.
 type Tree struct {
 	params Params
-	paired bool       // see newHasher
+	ways   ways       // see newHasher
+	idle   sync.Pool  // of *hasher
 	mu     sync.Mutex // guards the slice, not the pages
 	pages  [][]byte   // the leaves
 
@@ -31,7 +32,11 @@ type Tree struct {
 }
 
 // NewTree returns an empty tree. A salt that is too long is reported by Finish.
-func NewTree(p Params) *Tree { return &Tree{params: p, paired: pairFits()} }
+func NewTree(p Params) *Tree {
+	t := &Tree{params: p, ways: waysHere()}
+	t.idle.New = func() any { h := newHasher(p.Salt, t.ways); return &h }
+	return t
+}
 
 // HashBlocks hashes whole blocks of data, the first of which is block first of
 // the device. Several goroutines may call it at once for different blocks; a
@@ -40,7 +45,11 @@ func (t *Tree) HashBlocks(first uint64, data []byte) {
 	if len(data)%BlockSize != 0 {
 		panic("verity: data is not whole blocks")
 	}
-	h := newHasher(t.params.Salt, t.paired)
+	h, ok := t.idle.Get().(*hasher)
+	if !ok {
+		panic("verity: the pool holds something else")
+	}
+	defer t.idle.Put(h)
 	for len(data) > 0 {
 		slot := first % leafPage
 		n := min(leafPage-slot, uint64(len(data)/BlockSize))
@@ -80,7 +89,7 @@ func (t *Tree) Finish(blocks uint64) (root [DigestSize]byte, err error) {
 	if blocks == 1 {
 		return [DigestSize]byte(t.pages[0]), nil
 	}
-	h := newHasher(t.params.Salt, t.paired)
+	h := newHasher(t.params.Salt, t.ways)
 	count := (blocks + perBlock - 1) / perBlock // hash blocks of the level below
 	below := func(i uint64) []byte {
 		return t.pages[i*perBlock/leafPage][i*perBlock%leafPage*DigestSize:][:BlockSize]
@@ -164,6 +173,6 @@ func TopRoot(s Superblock, hash, data io.ReaderAt) (root [DigestSize]byte, err e
 		}
 		return root, fmt.Errorf("reading top of hash tree: %w", err)
 	}
-	newHasher(s.Salt, false).sum(root[:], block)
+	newHasher(s.Salt, ways{}).sum(root[:], block)
 	return root, nil
 }

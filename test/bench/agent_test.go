@@ -29,7 +29,7 @@ type job struct {
 	Folder   string     // made anew before the commands and not timed
 	Commands [][]string // timed, one after the other
 	Env      []string   // besides the agent's own
-	Output   string     // the image; "" if there is none
+	Outputs  []string   // what they make
 	Clean    bool       // removes Folder instead of running anything
 }
 
@@ -41,8 +41,8 @@ type run struct {
 	Floor    int64         // bytes of RSS below which it cannot tell
 	Written  int64         // bytes given to write calls; -1 if the kernel doesn't count
 	ToDisk   int64         // bytes sent to a disk
-	Size     int64         // of the image
-	Digest   string        // of the image
+	Size     int64         // of the outputs together
+	Digest   string        // of the outputs
 	Failure  string        // what a command said when it failed; all else is void
 	Warnings string        // standard error of commands that succeeded
 }
@@ -88,10 +88,15 @@ func (j job) do() (r run, err error) {
 	}
 	r.Wall = time.Since(start)
 	r.Floor = peak()
-	if j.Output != "" {
-		r.Size, r.Digest, err = weigh(j.Output)
+	for _, name := range j.Outputs {
+		size, digest, err := weigh(name)
+		if err != nil {
+			return r, err
+		}
+		r.Size += size
+		r.Digest += digest
 	}
-	return r, err
+	return r, nil
 }
 
 // measure adds what one command costs to r.
@@ -175,6 +180,7 @@ func settle(folder string) error {
 	return unix.Syncfs(int(f.Fd()))
 }
 
+// weigh returns the size of a file, in bytes, and its SHA-256.
 func weigh(path string) (size int64, digest string, err error) {
 	f, err := os.Open(path)
 	if err != nil {

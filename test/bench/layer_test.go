@@ -106,7 +106,7 @@ func newLayers(t *testing.T, b *bench, form string) *layers {
 	for n := range layerCounts[len(layerCounts)-1] + 1 {
 		l.make(t, form, layerName(n))
 	}
-	l.agent = startAgent(t, b.root, map[string]string{l.shown: "/run/extensions", filepath.Dir(b.program): "", b.place.folder: ""})
+	l.agent = startAgent(t, b.root, map[string]string{l.shown: "/run/extensions", string(b.tools): "", b.place.folder: ""})
 	return l
 }
 
@@ -193,7 +193,7 @@ func (l *layers) measure(t *testing.T, count int) *layered {
 	if count >= many {
 		rounds = min(rounds, fewer)
 	}
-	found := &layered{mergers: mergers(l.bench.program), runs: map[string][]run{}, load: []string{load(t)}}
+	found := &layered{mergers: mergers(l.bench.tools.inlay()), runs: map[string][]run{}, load: []string{load(t)}}
 	start := time.Now()
 	for round := range rounds + 1 {
 		for _, m := range found.mergers {
@@ -244,7 +244,7 @@ func (found *layered) write(text *strings.Builder, count int) {
 			ours, theirs := column(found.runs[m.name+step], milliseconds), column(found.runs[systemdAlone+step], milliseconds)
 			fmt.Fprintf(text, " %s", lowAndMiddle(ours))
 			if m.name != systemdAlone {
-				fmt.Fprintf(text, " (%.1f×)", median(ratios(ours, theirs)))
+				fmt.Fprintf(text, " (%.1f×)", median(byRound(ours, theirs)))
 			}
 			text.WriteString(" |")
 		}

@@ -22,7 +22,7 @@ const listed = 500
 // are a gigabyte each. BenchmarkList of internal/node measures what the process
 // does but for its start, and sees that it reads records only.
 func TestList(t *testing.T) {
-	program, root := program(newTools(t)), sample.Store(t, listed)
+	program, root := newTools(t).inlay(), sample.Store(t, listed)
 	var text strings.Builder
 	fmt.Fprintf(&text, "\n### Listing\n\nMinimum / median of 20 runs on a store of %d images. %d processors (%s), load %s before.\n\n",
 		listed, runtime.NumCPU(), runtime.Version(), load(t))

@@ -21,13 +21,13 @@ type place struct {
 // memory is the best case for whoever writes much.
 func memory(t *testing.T) place {
 	t.Helper()
-	return newPlace(t, "memory", "In memory", "/dev/shm")
+	return newPlace(t, "memory", "in memory", "/dev/shm")
 }
 
 // disk is the disk that the cache lies on, beside p.
 func disk(t *testing.T, p payload) place {
 	t.Helper()
-	return newPlace(t, "disk", "On disk", filepath.Dir(p.folder))
+	return newPlace(t, "disk", "on disk", filepath.Dir(p.folder))
 }
 
 func newPlace(t *testing.T, name, title, parent string) place {
@@ -36,12 +36,17 @@ func newPlace(t *testing.T, name, title, parent string) place {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(folder); err != nil {
-			t.Error(err)
-		}
-	})
-	return place{name, title, fileSystem(t, folder), folder}
+	p := place{name, title, fileSystem(t, folder), folder}
+	t.Cleanup(func() { p.remove(t) })
+	return p
+}
+
+// remove makes room for the next place, before the test ends.
+func (p place) remove(t *testing.T) {
+	t.Helper()
+	if err := os.RemoveAll(p.folder); err != nil {
+		t.Error(err)
+	}
 }
 
 func fileSystem(t *testing.T, folder string) string {

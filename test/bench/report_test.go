@@ -12,12 +12,31 @@ import (
 	"testing"
 )
 
-// results are the runs of every contender, by its name, in the order of rounds.
+// results are the runs of every contender on one payload in one place, by its
+// name, in the order of rounds.
 type results struct {
 	contenders []contender
 	runs       map[string][]run
-	judged     map[string]string // the digest of the image that the witnesses saw
+	judged     map[string]string // the digest of what the witnesses saw
 }
+
+// steady tells whether all runs made the bytes that were judged.
+func (r results) steady(name string) bool {
+	for _, one := range r.runs[name] {
+		if one.Digest != r.judged[name] {
+			return false
+		}
+	}
+	return true
+}
+
+// where is a payload in a place.
+type where struct{ payload, place string }
+
+// measured are all results.
+type measured map[where]results
+
+func (m measured) add(payload, place string, found results) { m[where{payload, place}] = found }
 
 // figure is one column of the table.
 type figure struct {
@@ -26,31 +45,35 @@ type figure struct {
 	unit  string // how it is printed
 }
 
+func wallSeconds(r run) float64 { return r.Wall.Seconds() }
+func cpuSeconds(r run) float64  { return r.CPU.Seconds() }
+func peakMiB(r run) float64     { return float64(r.RSS) / (1 << 20) }
+func writtenMB(r run) float64   { return float64(r.Written) / 1e6 }
+func imageMB(r run) float64     { return float64(r.Size) / 1e6 }
+
 func figures() []figure {
-	const million = 1e6
 	return []figure{
-		{"wall s", func(r run) float64 { return r.Wall.Seconds() }, "%.3f"},
-		{"CPU s", func(r run) float64 { return r.CPU.Seconds() }, "%.2f"},
-		{"peak MiB", func(r run) float64 { return float64(r.RSS) / (1 << 20) }, "%.0f"},
-		{"write calls MB", func(r run) float64 { return float64(r.Written) / million }, "%.0f"},
-		{"to disk MB", func(r run) float64 { return float64(r.ToDisk) / million }, "%.0f"},
-		{"image MB", func(r run) float64 { return float64(r.Size) / million }, "%.1f"},
+		{"wall s", wallSeconds, "%.3f"},
+		{"CPU s", cpuSeconds, "%.2f"},
+		{"peak MiB", peakMiB, "%.0f"},
+		{"write calls MB", writtenMB, "%.0f"},
+		{"to disk MB", func(r run) float64 { return float64(r.ToDisk) / 1e6 }, "%.0f"},
+		{"image MB", imageMB, "%.1f"},
 	}
 }
 
-// writeReport adds what was found on one file system, as Markdown.
-func writeReport(text *strings.Builder, b *bench, found results) {
-	n := len(found.runs[found.contenders[0].name])
-	fmt.Fprintf(text, "\n### %s (%s)\n\n", b.place.title, b.place.kind)
-	fmt.Fprintf(text, "Minimum / median of %d interleaved rounds. %s; %d processors (%s), load %s.\n\n",
-		n, b.data.about, runtime.NumCPU(), runtime.Version(), strings.Join(b.load, " before, ")+" after")
-	text.WriteString("| |")
+// writeReport adds what was found for one payload in one place, as Markdown.
+func writeReport(text *strings.Builder, payload string, b *bench, found results) {
+	fmt.Fprintf(text, "\n### Payload %s %s (%s)\n\n", payload, b.place.title, b.place.kind)
+	fmt.Fprintf(text, "Minimum / median of interleaved rounds. %s; %d processors (%s), load %s.\n\n",
+		b.data.about, runtime.NumCPU(), runtime.Version(), strings.Join(b.load, " before, ")+" after")
+	text.WriteString("| | n |")
 	for _, f := range figures() {
 		fmt.Fprintf(text, " %s |", f.name)
 	}
-	text.WriteString("\n|---|" + strings.Repeat("---|", len(figures())) + "\n")
+	text.WriteString(" same bytes |\n|---|---|" + strings.Repeat("---|", len(figures())) + "---|\n")
 	for _, c := range found.contenders {
-		fmt.Fprintf(text, "| %s |", c.name)
+		fmt.Fprintf(text, "| %s | %d |", c.name, len(found.runs[c.name]))
 		for _, f := range figures() {
 			all := column(found.runs[c.name], f.value)
 			low, middle := fmt.Sprintf(f.unit, slices.Min(all)), fmt.Sprintf(f.unit, median(all))
@@ -63,27 +86,9 @@ func writeReport(text *strings.Builder, b *bench, found results) {
 				fmt.Fprintf(text, " %s / %s |", low, middle)
 			}
 		}
-		text.WriteString("\n")
+		fmt.Fprintf(text, " %s |\n", map[bool]string{true: "yes", false: "no"}[found.steady(c.name)])
 	}
-	writeRatios(text, found)
-	fmt.Fprintf(text, "\nA peak at or below %.0f MiB is that of the process that measures.\n", floor(found)/(1<<20))
-}
-
-// writeRatios sets ours against theirs, round by round, so that a slow minute
-// of the machine weighs on both sides.
-func writeRatios(text *strings.Builder, found results) {
-	text.WriteString("\n| | against | times as fast | CPU | written |\n|---|---|---|---|---|\n")
-	for _, p := range pairs() {
-		fmt.Fprintf(text, "| %s | %s |", p.ours, p.theirs)
-		for _, value := range []func(run) float64{
-			func(r run) float64 { return r.Wall.Seconds() },
-			func(r run) float64 { return r.CPU.Seconds() },
-			func(r run) float64 { return float64(r.Written) },
-		} {
-			fmt.Fprintf(text, " %.1f |", median(ratios(column(found.runs[p.ours], value), column(found.runs[p.theirs], value))))
-		}
-		text.WriteString("\n")
-	}
+	fmt.Fprintf(text, "\nA peak at or below %.0f MiB is that of the process that measures.\n", ownPeak(found)/(1<<20))
 }
 
 func column(runs []run, value func(run) float64) []float64 {
@@ -94,8 +99,8 @@ func column(runs []run, value func(run) float64) []float64 {
 	return all
 }
 
-// ratios are theirs by ours, round by round.
-func ratios(ours, theirs []float64) []float64 {
+// byRound returns theirs by ours, round by round.
+func byRound(ours, theirs []float64) []float64 {
 	var all []float64
 	for i := range ours {
 		all = append(all, theirs[i]/ours[i])
@@ -117,8 +122,8 @@ func median(values []float64) float64 {
 	return (sorted[half-1] + sorted[half]) / 2
 }
 
-// floor is the largest of the agent's own peaks, in bytes.
-func floor(found results) float64 {
+// ownPeak is the largest of the agent's own peaks, in bytes.
+func ownPeak(found results) float64 {
 	var most float64
 	for _, runs := range found.runs {
 		most = max(most, slices.Max(column(runs, func(r run) float64 { return float64(r.Floor) })))
@@ -148,8 +153,15 @@ func report(t *testing.T, text string) {
 func (b *bench) versions(t *testing.T) string {
 	t.Helper()
 	var found []string
-	for _, argv := range [][]string{{"systemd-repart", "--version"}, {"mkfs.erofs", "--version"}, {"tar", "--version"}, {"uname", "-sr"}} {
+	for _, argv := range [][]string{
+		{"systemd-repart", "--version"},
+		{"mkfs.erofs", "--version"},
+		{"mksquashfs", "-version"},
+		{"veritysetup", "--version"},
+		{"uname", "-sr"},
+	} {
 		line, _, _ := strings.Cut(b.root.Run(t, nil, argv...), "\n")
+		line, _, _ = strings.Cut(line, " flags:") // veritysetup says what it was built with
 		found = append(found, strings.TrimSpace(line))
 	}
 	return strings.Join(found, ", ")

@@ -82,8 +82,8 @@ func newVerified(t *testing.T, b *bench) verified {
 	if err := errors.Join(err, f.Close()); err != nil {
 		t.Fatal(err)
 	}
-	text, err := exec.CommandContext(t.Context(), b.program, "build", "large", "dir:"+tree, "--json", "--quiet", "--output", folder,
-		"--private-key", b.keys+"/db.key", "--certificate", b.keys+"/db.pem").Output()
+	text, err := exec.CommandContext(t.Context(), b.tools.inlay(), "build", "large", "dir:"+tree, "--json", "--quiet", "--output", folder,
+		"--private-key", b.tools.keys()+"/db.key", "--certificate", b.tools.keys()+"/db.pem").Output()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}
@@ -100,7 +100,7 @@ func newVerified(t *testing.T, b *bench) verified {
 }
 
 func (v verified) inlay(b *bench) []string {
-	return []string{b.program, "verify", "--depth", "full", "--certificate", b.keys + "/db.pem", v.image}
+	return []string{b.tools.inlay(), "verify", "--depth", "full", "--certificate", b.tools.keys() + "/db.pem", v.image}
 }
 
 func (v verified) veritysetup() []string {
@@ -108,7 +108,7 @@ func (v verified) veritysetup() []string {
 }
 
 func (v verified) job(b *bench, c contender) job {
-	return job{Folder: b.output(), Output: v.image, Commands: c.argv(b)}
+	return job{Folder: b.output(), Outputs: []string{v.image}, Commands: c.argv(b)}
 }
 
 // spoil turns a bit round in the last block of the large file.
@@ -146,9 +146,9 @@ func (v verified) report(t *testing.T, b *bench, found results) string {
 			all := column(found.runs[c.name], f.value)
 			fmt.Fprintf(&text, " "+f.unit+" / "+f.unit+" |", slices.Min(all), median(all))
 		}
-		faster := ratios(column(found.runs[c.name], wall), theirs)
+		faster := byRound(column(found.runs[c.name], wall), theirs)
 		fmt.Fprintf(&text, " %.2f (%.2f to %.2f) |\n", median(faster), slices.Min(faster), slices.Max(faster))
 	}
-	fmt.Fprintf(&text, "\nA peak at or below %.0f MiB is that of the process that measures.\n", floor(found)/(1<<20))
+	fmt.Fprintf(&text, "\nA peak at or below %.0f MiB is that of the process that measures.\n", ownPeak(found)/(1<<20))
 	return text.String()
 }

@@ -10,8 +10,9 @@ import (
 
 // sizeBudget is the most bytes that the stripped program may have. It is small
 // because a trusted-boot EFI image carries it; raise it with a reason. It was 12
-// MiB until keys and media came, which are code of our own and bring no library.
-const sizeBudget = 14 << 20
+// MiB until keys and media came, and 14 until merging, the boot step and EROFS that is
+// compressed both ways did: code of our own, which brings no library.
+const sizeBudget = 16 << 20
 
 // TestDeps keeps out of the program what only its makers need, and what would
 // double its weight. Packages are named by prefix.
@@ -25,6 +26,7 @@ func TestDeps(t *testing.T) {
 		"github.com/moby/":                  "the daemon is spoken to in plain HTTP",
 		"github.com/google/go-cmp":          "for tests only: it may panic",
 		"github.com/smallstep/pkcs7":        "for tests only: the witness of internal/cms",
+		"github.com/erofs/go-erofs":         "for tests only: a witness of internal/erofs",
 		"github.com/rogpeppe/go-internal":   "for tests only",
 		"google.golang.org/":                "no RPC, no protobuf",
 		"testing":                           "for tests only",

@@ -25,7 +25,7 @@ func floors() map[string]floor {
 	return map[string]floor{
 		"hint": ground, "guid": ground,
 
-		"ddi": format, "gpt": format, "erofs": format, "squashfs": format, "ext4": format, "verity": format, "cms": format,
+		"ddi": format, "gpt": format, "erofs": format, "inflate": format, "lz4": format, "zstd": format, "squashfs": format, "ext4": format, "verity": format, "cms": format,
 		"efi": format, "pe": format, "pcr": format, "cpio": format, "osrelease": format, "selinux": format, "version": format,
 
 		"extension": domain, "source": domain, "stage": domain, "tree": domain, "keys": domain, "trust": domain,

@@ -197,7 +197,7 @@ func withSquashfs(t *testing.T, tree, image string, signer keyPair) {
 func withWorld(t *testing.T, tree, image string, signer keyPair) {
 	t.Helper()
 	folder := t.TempDir()
-	runInlay(t, "build", "world", "dir:"+tree, "--output", folder, "--private-key", signer.key, "--certificate", signer.certificate)
+	runInlay(t, "build", "world", "dir:"+tree, "--compression", "none", "--output", folder, "--private-key", signer.key, "--certificate", signer.certificate)
 	if err := os.Rename(filepath.Join(folder, "world.sysext.raw"), image); err != nil {
 		t.Fatal(err)
 	}

@@ -84,6 +84,10 @@ func contentSum(t *testing.T, path string) string {
 
 func xattrs(t *testing.T, path string) string {
 	t.Helper()
+	// Nearly none has any.
+	if n, err := unix.Llistxattr(path, nil); err == nil && n == 0 {
+		return ""
+	}
 	names := make([]byte, 64<<10)
 	n, err := unix.Llistxattr(path, names)
 	if err != nil {
