@@ -1,8 +1,8 @@
 #!/bin/sh
 # PID 1 of the test machines: as little as systemd-sysext needs, then the script
 # on the payload disk, then an end that the harness recognises. With the file
-# "systemd" on that disk it only prepares, and becomes systemd, which runs this
-# again as a service, for the script.
+# "init" on that disk it only prepares, and becomes the init that this names, which
+# runs it again as a service, for the script.
 # Results go to the second serial line, where no kernel message can cut them.
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin SYSTEMD_COLORS=0 SYSTEMD_PAGER=
 
@@ -41,7 +41,7 @@ script() {
 
 if [ $$ != 1 ]; then
   exec >/dev/ttyS0 2>&1
-  mark "systemd $(systemctl --version | sed -n '1s/systemd \([0-9]*\).*/\1/p')"
+  mark "init $(readlink /proc/1/exe) $(systemctl --version 2>/dev/null | sed -n 1p)"
   script
   exit
 fi
@@ -63,16 +63,17 @@ into() {
   [ ! -e /payload/prepare.sh ] || (. /payload/prepare.sh)
 }
 
-if [ -e /payload/systemd ]; then
+if [ -e /payload/init ]; then
+  read -r init </payload/init
   system=$(disk system)
   if [ -n "$system" ]; then
     mount "$system" /mnt
     into /mnt
     mount --move /payload /mnt/payload
-    exec switch_root /mnt /usr/lib/systemd/systemd
+    exec switch_root /mnt "$init"
   fi
   into /
-  exec /usr/lib/systemd/systemd
+  exec "$init"
 fi
 mount -t tmpfs tmpfs /tmp
 mount --make-rshared /

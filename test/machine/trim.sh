@@ -3,13 +3,14 @@
 # extensions stays as the distribution has it.
 root=$1
 units=$root/etc/systemd/system
+echo inlay-test >"$root/etc/hostname"
+: >"$root/etc/fstab"
+[ -e "$root/usr/lib/systemd/systemd" ] || exit 0
 mkdir -p "$units/multi-user.target.wants" "$root/etc/systemd/system-generators"
 
 # Not a first boot, which would preset all units and make indexes anew.
 echo 0123456789abcdef0123456789abcdef >"$root/etc/machine-id"
 touch "$root/etc/.updated" "$root/var/.updated"
-echo inlay-test >"$root/etc/hostname"
-: >"$root/etc/fstab"
 
 mask() {
   ln -sf /dev/null "$1"

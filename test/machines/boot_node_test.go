@@ -60,7 +60,10 @@ func installInlay(t *testing.T, root string, install ...string) {
 }
 
 // bySystemd has systemd boot, and the script run once multi-user.target is there.
-func (n *bootNode) bySystemd() { writeFile(n.t, filepath.Join(n.folder, "systemd"), "") }
+func (n *bootNode) bySystemd() { n.by("/usr/lib/systemd/systemd") }
+
+// by has an init of the machine's system boot, which runs the script as a service.
+func (n *bootNode) by(init string) { writeFile(n.t, filepath.Join(n.folder, "init"), init+"\n") }
 
 // file lays a file into the node's root.
 func (n *bootNode) file(name, text string) {
@@ -135,6 +138,10 @@ func (e bootExtension) make(t *testing.T) string {
 		writeFile(t, filepath.Join(tree, name), text)
 	}
 	arguments := slices.Concat([]string{"build", e.name, "dir:" + tree, "--kind", kind.Name, "--output", out}, e.flags)
+	if !slices.Contains(e.flags, "squashfs") && !slices.Contains(e.flags, "--compression") {
+		// Tests look for the data in the image.
+		arguments = append(arguments, "--compression", "none")
+	}
 	if e.signer != (keyPair{}) {
 		arguments = append(arguments, "--private-key", e.signer.key, "--certificate", e.signer.certificate)
 	}
