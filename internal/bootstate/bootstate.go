@@ -14,7 +14,9 @@
 //     started from a disk with partitions; otherwise the name of the entry,
 //     LoaderEntrySelected, begins with active, passive, recovery or statereset.
 //     What a boot counter adds to it ("active+3.conf", "active+2-1") doesn't
-//     matter. Of a UKI that only its StubInfo variable shows, and which so was
+//     matter. A stick has partitions, and is a live medium: its entry begins with
+//     norole, or is no profile's and the command line has install-mode. That word
+//     alone says nothing, since an installer leaves it in. Of a UKI that only its StubInfo variable shows, and which so was
 //     not made for Kairos, they count after the command line.
 //  3. The kernel's command line, by words anywhere in it, in this order:
 //     kairos.reset; COS_ACTIVE; COS_PASSIVE; COS_RECOVERY, COS_SYSTEM or
@@ -134,6 +136,8 @@ type detector struct {
 	firmware bool
 	// made says that the UKI is one of Kairos': not only its stub tells of it.
 	made bool
+	// installs says that its command line asks for an installation.
+	installs bool
 
 	fromRun    *finding
 	fromMemory *finding // kairos.ram

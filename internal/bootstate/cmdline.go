@@ -13,8 +13,9 @@ const (
 	// a boot configuration appended it may become 32 KiB more.
 	maxCommandLine = 64 << 10
 
-	wordUKI = "rd.immucore.uki"
-	wordRAM = "kairos.ram"
+	wordUKI     = "rd.immucore.uki"
+	wordRAM     = "kairos.ram"
+	wordInstall = "install-mode"
 )
 
 // rule is a word of the command line and the state that it tells.
@@ -61,6 +62,7 @@ func (d *detector) words(line string) {
 		d.report.UKI, d.made = true, true
 		d.step(source, wordUKI, "a unified kernel image was booted")
 	}
+	d.installs = strings.Contains(line, wordInstall)
 	if strings.Contains(line, wordRAM) {
 		d.fromMemory = &finding{Active, wordRAM + " on the kernel's command line"}
 		d.step(source, wordRAM, "the system runs in memory: "+string(Active))

@@ -16,13 +16,15 @@ import (
 
 const efivars = "sys/firmware/efi/efivars"
 
-// entries are how the names of boot loader entries begin.
+// entries are how the names of boot loader entries begin. Those of media have no role
+// yet, which an installer gives them.
 func entries() []rule {
 	return []rule{
 		{"active", Active},
 		{"passive", Passive},
 		{"recovery", Recovery},
 		{"statereset", AutoReset},
+		{"norole", Installer},
 	}
 }
 
@@ -63,7 +65,13 @@ func (d *detector) loader() {
 	d.step("LoaderDevicePartUUID", device, "started from a disk's partition")
 	entry, _ := d.text("LoaderEntrySelected")
 	state := EntryState(entry)
-	if state == Unknown {
+	switch {
+	case state != Unknown:
+	case d.installs:
+		d.fromLoader = &finding{Installer, wordInstall + " on the kernel's command line"}
+		d.step("LoaderEntrySelected", entry, "no entry of a profile, and one that installs: "+string(Installer))
+		return
+	default:
 		d.step("LoaderEntrySelected", entry, "no entry of a profile")
 		return
 	}

@@ -57,6 +57,10 @@ func TestState(t *testing.T) {
 		{"UKI with tries left", kairos.and(entry("active+3.conf")), "active", "active", "boot loader entry active+3.conf", ""},
 		{"UKI with tries done", kairos.and(entry("passive+2-1")), "passive", "passive", "boot loader entry passive+2-1", ""},
 		{"UKI with another command line", kairos.and(entry("active_debug.conf")), "active", "active", "boot loader entry active_debug.conf", ""},
+		{"UKI from a stick", kairos.and(entry("norole.conf")), "installer", "", "boot loader entry norole.conf", ""},
+		{"UKI from a stick, with words", kairos.and(entry("norole_install-mode_debug.conf"), run("live_mode")), "livecd", "", "/run/cos/live_mode", ""},
+		{"UKI from a stick, by its command line", cmdline(uki + " install-mode").and(entry("single_entry_debug.conf")), "installer", "", "install-mode on the kernel's command line", ""},
+		{"UKI that was installed, by its command line", cmdline(uki + " install-mode").and(entry("active.conf")), "active", "active", "boot loader entry active.conf", ""},
 		{"UKI of a foreign entry", kairos.and(entry("windows.conf")), "unknown", "", "", ""},
 		{"UKI without an entry", kairos.and(loader("LoaderDevicePartUUID", "x")), "unknown", "", "", ""},
 		{"UKI from a medium", kairos.and(loader("LoaderEntrySelected", "active.conf")), "livecd", "", "the missing variable LoaderDevicePartUUID", ""},
@@ -158,7 +162,7 @@ func TestEntryState(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]bootstate.State{
 		"active": "active", "ACTIVE.CONF": "active", "active+0-3.conf": "active", "passive.efi": "passive",
-		"recovery+1": "recovery", "statereset.conf": "autoreset",
+		"recovery+1": "recovery", "statereset.conf": "autoreset", "norole.conf": "installer",
 		"": "unknown", "inactive.conf": "unknown", "reset.conf": "unknown", " active": "unknown", "autoreset": "unknown",
 	} {
 		if got := bootstate.EntryState(name); got != want {
