@@ -43,9 +43,9 @@ func (b Boot) Options(configured Options) (Options, []Problem) {
 	o := Options{
 		Root: configured.Root, System: b.System, Firmware: true, Carried: true, EFIVars: configured.EFIVars,
 		VendorCAs: b.Image.VendorCAs, Chains: b.Image.Chains,
-		Fingerprints: slices.Concat(configured.Fingerprints, b.Image.Fingerprints),
-		DenyLists:    slices.Concat(configured.DenyLists, b.Image.DenyLists),
-		DenyFolders:  configured.DenyFolders,
+		Fingerprints: b.Image.Fingerprints, Narrower: configured.Fingerprints,
+		DenyLists:   slices.Concat(configured.DenyLists, b.Image.DenyLists),
+		DenyFolders: configured.DenyFolders,
 		// They can only deny.
 		DenyAnchors: configured.Places(),
 	}

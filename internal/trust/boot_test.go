@@ -4,11 +4,14 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"inlay/internal/trust"
 )
@@ -58,6 +61,7 @@ func TestBoot(t *testing.T) {
 		return func(root *os.Root, name string) bool { return root == system && slices.Contains(folders, name) }
 	}
 	pinned := trust.Anchor{Certificate: id("db").cert}.Fingerprint()
+	carried := trust.Anchor{Certificate: id("system usr/lib/verity.d").cert}.Fingerprint()
 	given := []trust.Given{{Origin: "command line", PEM: toPEM(id("command line").cert)}}
 	for _, test := range []struct {
 		name string
@@ -85,6 +89,18 @@ func TestBoot(t *testing.T) {
 			[]string{"system etc/verity.d /etc/verity.d/key.crt, /usr/lib/verity.d/out.crt", "system usr/lib/verity.d /usr/lib/verity.d/key.crt", "db firmware db"},
 		},
 		{"a pin takes away", trust.Boot{InMemory: memory("usr/lib/verity.d")}, []string{hex.EncodeToString(pinned[:])}, []string{"db firmware db"}},
+		{
+			"a pin of the disk adds nobody to the image's",
+			trust.Boot{InMemory: memory("usr/lib/verity.d"), Image: trust.Options{Fingerprints: []string{hex.EncodeToString(carried[:])}}},
+			[]string{hex.EncodeToString(pinned[:])},
+			nil,
+		},
+		{
+			"a pin of the image",
+			trust.Boot{InMemory: memory("usr/lib/verity.d"), Image: trust.Options{Fingerprints: []string{hex.EncodeToString(carried[:])}}},
+			nil,
+			[]string{"system usr/lib/verity.d /usr/lib/verity.d/key.crt"},
+		},
 		{
 			"the image's configuration",
 			trust.Boot{
@@ -143,5 +159,22 @@ func TestInMemory(t *testing.T) {
 	}
 	if _, err := os.Stat("/dev/shm"); err == nil && !trust.InMemory(proc, "dev/shm") {
 		t.Log("/dev/shm is no tmpfs here")
+	}
+}
+
+// TestInMemoryOfAnything waits for nobody.
+func TestInMemoryOfAnything(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := unix.Mkfifo(filepath.Join(dir, "fifo"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	root := openRoot(t, dir)
+	done := make(chan bool, 1)
+	go func() { done <- trust.InMemory(root, "fifo") }()
+	select {
+	case <-done:
+	case <-time.After(10 * time.Second):
+		t.Error("it waits for the other end of a FIFO")
 	}
 }

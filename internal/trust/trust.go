@@ -100,6 +100,9 @@ type Options struct {
 	// of the certificate in hexadecimal digits, colons allowed. They never make
 	// an anchor of a certificate that is none. Who signs deny lists needs no pin.
 	Fingerprints []string
+	// Narrower are fingerprints, too: where there are some of both, only an anchor
+	// that is among both counts.
+	Narrower []string
 	// DenyLists are signed lists of root hashes that count no longer. Anchors sign
 	// them, pinned or not, and DenyAnchors.
 	DenyLists []DenyFile
@@ -163,6 +166,10 @@ func Load(o Options) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
+	narrower, err := parsePins(o.Narrower)
+	if err != nil {
+		return nil, err
+	}
 	named := len(o.DenyFolders) > 0
 	for _, p := range []Places{o.Places(), o.DenyAnchors} {
 		named = named || len(p.Files) > 0 || len(p.Folders) > 0 || p.Firmware
@@ -180,7 +187,8 @@ func Load(o Options) (*Set, error) {
 	l.strikeBlind()
 	l.unpinned = slices.Clone(l.set.Anchors)
 	l.strikeUnpinned(pins)
-	l.set.Named = l.set.Named || len(pins) > 0
+	l.strikeUnpinned(narrower)
+	l.set.Named = l.set.Named || len(pins)+len(narrower) > 0
 	l.denyLists()
 	return l.set, nil
 }
