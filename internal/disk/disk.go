@@ -14,11 +14,14 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"inlay/internal/content"
 	"inlay/internal/gpt"
@@ -49,7 +52,10 @@ type Device struct {
 }
 
 // Node is the path of the device's node.
-func (d Device) Node() string { return path.Join("/dev", d.Name) }
+func (d Device) Node() string { return "/" + node(d.Name) }
+
+// node is where the node of a name below /sys lies: there a name cannot have slashes.
+func node(name string) string { return path.Join("dev", strings.ReplaceAll(name, "!", "/")) }
 
 // Devices returns the partitions and bare disks below root, which has the running
 // system's /sys and /dev, in the order of their names. What cannot be read of one
@@ -85,7 +91,8 @@ func All(root *os.Root) (all []Device, problems []error, err error) {
 			disks[d.Disk] = append(disks[d.Disk], d)
 		}
 	}
-	for _, devices := range disks {
+	for _, name := range slices.Sorted(maps.Keys(disks)) { // problems have an order, too
+		devices := disks[name]
 		if slices.ContainsFunc(devices, func(d Device) bool { return d.Number > 0 }) {
 			if err := identify(root, devices); err != nil {
 				problems = append(problems, err)
@@ -167,7 +174,8 @@ func identify(root *os.Root, partitions []Device) error {
 func (d Device) Open(root *os.Root) (*os.File, error) { return open(root, d.Name) }
 
 func open(root *os.Root, name string) (*os.File, error) {
-	f, err := root.Open(path.Join("dev", name))
+	// A drive without a medium is not to be waited for.
+	f, err := root.OpenFile(node(name), os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, fmt.Errorf("opening device %q: %w", name, err)
 	}

@@ -166,3 +166,38 @@ func FuzzLabel(f *testing.F) {
 		disk.Label(strings.NewReader(string(image)), kind)
 	})
 }
+
+// TestNode finds the node of a name that cannot have its slashes below /sys.
+func TestNode(t *testing.T) {
+	t.Parallel()
+	if got := (disk.Device{Name: "cciss!c0d0p1"}).Node(); got != "/dev/cciss/c0d0p1" {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestProblemsInOrder tells of several disks in one order.
+func TestProblemsInOrder(t *testing.T) {
+	t.Parallel()
+	disks, partitions := map[string][]byte{}, map[string]int{}
+	names := []string{"sda", "sdb", "sdc", "sdd", "sde"}
+	for _, name := range names {
+		disks[name], partitions[name] = make([]byte, 4096), 1
+	}
+	root := machine(t, disks, partitions)
+	for _, name := range names {
+		if err := root.Remove("dev/" + name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 10 {
+		_, problems, err := disk.All(root)
+		if err != nil || len(problems) != len(names) {
+			t.Fatalf("%v, %v", problems, err)
+		}
+		for i, name := range names {
+			if !strings.Contains(problems[i].Error(), name) {
+				t.Fatalf("%v", problems)
+			}
+		}
+	}
+}
