@@ -81,6 +81,9 @@ func brings(t *content.Tree, name string) (bool, error) {
 			}
 			continue
 		case content.TypeLink:
+			if at != "usr/local" && !strings.HasPrefix(at, "usr/local/") {
+				return false, hiding(at) // wherever it leads
+			}
 		default: // a whiteout, say
 			return false, hiding(at)
 		}

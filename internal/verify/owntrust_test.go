@@ -44,9 +44,10 @@ func TestOwnTrust(t *testing.T) {
 		{"a unit of the merge", "etc/systemd/system/systemd-sysext.service", file, "systemd-sysext.service"},
 		{"our unit, masked", "usr/lib/systemd/system/inlay-boot.service", link("/dev/null"), "inlay-boot.service"},
 		{"settings of the merge", "usr/lib/systemd/sysext.conf.d/60.conf", file, "sysext.conf.d"},
-		{"a link to another folder of its own", "usr/lib/systemd/system", link("../other"), ""},
+		{"a link to another folder of its own", "usr/lib/systemd/system", link("../other"), "would hide the system's own settings"},
 		{"a link around a corner", "usr/local/lib", link("/usr/lib"), ""},
-		{"a link out of it", "usr/lib/systemd", link("/srv/systemd"), "a link out of the extension"},
+		{"a link out of it", "usr/local/lib", link("/srv/lib"), "a link out of the extension"},
+		{"a link in place of the system's units", "usr/lib/systemd", link("/srv/systemd"), "would hide the system's own settings"},
 		{"a file in place of the system's units", "usr/lib/systemd/system", file, "would hide the system's own settings"},
 		{"a whiteout of the system's units", "usr/lib/systemd", func(at string) error { return unix.Mknod(at, unix.S_IFCHR, 0) }, "would hide the system's own settings"},
 	} {
