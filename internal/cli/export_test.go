@@ -16,6 +16,9 @@ var (
 	Count     = count
 )
 
+// Held is a configuration of the disk as far as it counts on a trusted boot.
+var Held = held
+
 // MergeExit is the exit code of an error of a merge, and of the same in a node's
 // command.
 func MergeExit(err error) (merge, now int) {

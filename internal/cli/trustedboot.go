@@ -64,11 +64,12 @@ func (s *system) trustedOptions(given []trust.Given) (o trust.Options, problems 
 // held is a configuration of the disk without what would let in more than the signed
 // image does.
 func held(c, image *config.Config) *config.Config {
-	if c.Policy != nil && !c.Policy.NeedsSignature() {
-		c.Policy = nil
-	}
-	if c.Policy == nil && image.Policy != nil && image.Policy.NeedsSignature() {
+	switch {
+	case image.Policy != nil && image.Policy.NeedsSignature():
+		// Of two policies nobody can tell which is the stricter.
 		c.Policy = image.Policy
+	case c.Policy != nil && !c.Policy.NeedsSignature():
+		c.Policy = nil
 	}
 	if isTrue(image.Trust.ValidDates) {
 		c.Trust.ValidDates = image.Trust.ValidDates
