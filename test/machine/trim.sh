@@ -45,7 +45,7 @@ ln -sf /usr/lib/systemd/system/multi-user.target "$units/default.target"
 cat >"$units/inlay-test.service" <<'UNIT'
 [Unit]
 Description=Script of the test
-After=multi-user.target
+After=multi-user.target inlay-boot-good.service
 
 [Service]
 Type=oneshot
