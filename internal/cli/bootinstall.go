@@ -31,12 +31,14 @@ func newBootInstall(env *Env) *cobra.Command {
 		Long: lines(
 			"Place what runs the boot step: units for systemd, scripts for OpenRC, sysvinit or an",
 			"init of busybox, and the modules that take it into an initrd made by dracut or",
-			"initramfs-tools. Without --for it is what the system has a use for.",
+			"initramfs-tools. Without --for it is what the system has a use for. What an earlier",
+			"call has placed and this one doesn't is removed.",
 			"",
 			"With --trusted-boot, systemd's own services merge signed images only, whatever else",
 			"is set and whatever becomes of the boot step: for images that boot as a signed UKI.",
 			"",
-			"What people have changed is neither overwritten nor removed without --force.",
+			"What people have changed is neither overwritten nor removed without --force. What was",
+			"placed is noted in /usr/lib/inlay/boot-install.json, for --uninstall.",
 			"",
 			"Exit status: 0 done, 1 failed, 2 wrong usage, 4 no such root.",
 		),
@@ -75,6 +77,17 @@ func (env *Env) installBoot(o bootInstallOptions) error {
 			return usagef("name folders such as /usr/bin", "--hierarchies %q is no absolute path that systemd takes", h)
 		}
 	}
+	for _, name := range o.names {
+		if _, err := choice("--for", name, integration.Names()...); err != nil {
+			return err
+		}
+	}
+	if o.uninstall && len(o.names) > 0 {
+		return usagef("leave --for out; to keep some, place those alone: inlay boot install --for …", "--uninstall removes all that was placed, not what is for %s", strings.Join(o.names, " and "))
+	}
+	if err := integration.CheckProgram(o.program); err != nil {
+		return usage(err)
+	}
 	options := integration.Options{
 		Root: root, Names: o.names, Program: o.program, Trusted: o.trusted, Hierarchies: strings.Join(o.hierarchies, ":"),
 		NoTrials: o.noTrials, Force: o.force, DryRun: o.dryRun,
@@ -98,6 +111,8 @@ func (env *Env) printInstalled(r *integration.Result, verb string) {
 	switch {
 	case len(r.Files) == 0 && len(r.Kept) == 0:
 		fmt.Fprintln(env.Stdout, "nothing was placed here")
+	case len(r.Files) == 0:
+		fmt.Fprintf(env.Stdout, "nothing is %s:\n", verb)
 	case r.DryRun:
 		fmt.Fprintf(env.Stdout, "would be %s, for %s:\n", verb, strings.Join(r.Names, " and "))
 	case !r.Done:
@@ -107,6 +122,9 @@ func (env *Env) printInstalled(r *integration.Result, verb string) {
 	}
 	for _, name := range r.Files {
 		fmt.Fprintf(env.Stdout, "  /%s\n", printable(name))
+	}
+	for _, name := range r.Removed {
+		fmt.Fprintf(env.Stdout, "  /%s goes: it was placed before, and was not asked for now\n", printable(name))
 	}
 	for _, name := range r.Kept {
 		fmt.Fprintf(env.Stdout, "  /%s stays, since it was changed\n", printable(name))

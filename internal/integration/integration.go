@@ -14,7 +14,6 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"regexp"
 	"slices"
@@ -65,9 +64,11 @@ type Options struct {
 // Result says what was done, or would be.
 type Result struct {
 	Names []string `json:"integrations"`
-	// Files are what was placed or removed, Kept what stays since people changed it.
-	Files []string `json:"files"`
-	Kept  []string `json:"kept,omitempty"`
+	// Files are what was placed or removed, Removed what was placed before and is no
+	// part of it any more, Kept what stays since people changed it.
+	Files   []string `json:"files"`
+	Removed []string `json:"removed,omitempty"`
+	Kept    []string `json:"kept,omitempty"`
 	// Done says that something was changed.
 	Done   bool `json:"done"`
 	DryRun bool `json:"dryRun,omitempty"`
@@ -116,13 +117,15 @@ func exists(root *os.Root, name string) bool {
 	return err == nil
 }
 
-// Install places the integrations, all of them or none.
+// Install places the integrations, and takes out what it has placed before and is no
+// part of them. Nothing is changed if people have changed any of it. What a kill, or a
+// full disk, leaves half done the next Install or Uninstall knows of.
 func Install(o Options) (*Result, error) {
 	if o.Program == "" {
 		o.Program = "/usr/bin/inlay"
 	}
-	if !programs.MatchString(o.Program) {
-		return nil, hint.Wrap(fmt.Errorf("the program's path %q has characters that would need quoting", o.Program), "put the program where its path has letters, digits and . _ + - only")
+	if err := CheckProgram(o.Program); err != nil {
+		return nil, err
 	}
 	if len(o.Names) == 0 {
 		o.Names = Detect(o.Root)
@@ -135,64 +138,25 @@ func Install(o Options) (*Result, error) {
 		r.Next = append(r.Next, fmt.Sprintf("put inlay at %q: there is no such file", o.Program))
 	}
 	var want []placed
-	for _, name := range o.Names {
+	for i, name := range o.Names {
+		if slices.Contains(o.Names[:i], name) {
+			continue
+		}
 		p, err := o.place(name)
 		if err != nil {
 			return nil, err
 		}
 		want = append(want, p...)
-		if slices.Contains(initrds(), name) {
-			r.Next = append(r.Next, rebuild(name))
-		}
+		r.Next = append(r.Next, o.next(name)...)
 	}
 	return r, o.put(want, r)
 }
 
-// rebuild is what makes an initrd anew.
-func rebuild(name string) string {
-	if name == Dracut {
-		return "make the initrd anew: dracut --force"
+// CheckProgram says why a path of the program is none that is taken.
+func CheckProgram(path string) error {
+	if programs.MatchString(path) {
+		return nil
 	}
-	return "make the initrd anew: update-initramfs -u"
-}
-
-// Uninstall removes what Install has placed, whichever integrations.
-func Uninstall(o Options) (*Result, error) {
-	m, err := readManifest(o.Root)
-	if err != nil {
-		return nil, err
-	}
-	r := &Result{Names: m.Names, Files: []string{}, DryRun: o.DryRun}
-	for _, name := range m.Names {
-		if slices.Contains(initrds(), name) {
-			r.Next = append(r.Next, rebuild(name))
-		}
-	}
-	for _, f := range slices.Backward(m.Files) {
-		state, err := f.look(o.Root)
-		switch {
-		case err != nil:
-			return r, err
-		case state == gone:
-			continue
-		case state == changed && !o.Force:
-			r.Kept = append(r.Kept, f.Path)
-			continue
-		}
-		r.Files = append(r.Files, f.Path)
-		if o.DryRun {
-			continue
-		}
-		r.Done = true
-		if err := remove(o.Root, f.Path); err != nil {
-			return r, err
-		}
-	}
-	if o.DryRun || len(m.Files) == 0 {
-		return r, nil
-	}
-	if err := remove(o.Root, manifestFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return r, err
-	}
-	return r, nil
+	return hint.Wrap(fmt.Errorf("the program's path %q is not absolute, or has characters that would need quoting", path),
+		"put the program where its path has letters, digits and . _ + - only")
 }

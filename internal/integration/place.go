@@ -56,6 +56,9 @@ func (o Options) place(name string) ([]placed, error) {
 		for _, k := range extension.Kinds() {
 			file(unitFolder+"/"+k.Unit+".d/50-inlay.conf", "systemd/merge.conf", 0o644, o.merge(k))
 			link(unitFolder+"/sysinit.target.wants/"+k.Unit, "../"+k.Unit)
+			if o.Trusted {
+				file(unitFolder+"/"+sysroot(k)+".d/50-inlay.conf", "systemd/sysroot.conf", 0o644, o.merge(k))
+			}
 		}
 	case OpenRC:
 		file("etc/init.d/inlay-boot", "openrc/inlay-boot", 0o755, v)
@@ -88,6 +91,12 @@ func (o Options) place(name string) ([]placed, error) {
 		return nil, hint.Wrap(fmt.Errorf("placing the integration %q: nobody knows it", name), "name one of "+strings.Join(Names(), ", "))
 	}
 	return all, failed
+}
+
+// sysroot is the unit by which systemd 261 and newer merges from an initrd, for the
+// system that is switched to.
+func sysroot(k extension.Kind) string {
+	return strings.TrimSuffix(k.Unit, ".service") + "-sysroot.service"
 }
 
 // merge is what systemd's own service for a kind is told.
