@@ -268,6 +268,28 @@ func TestTrial(t *testing.T) {
 	}
 }
 
+// TestUnwritableTrials: what cannot be counted is on no trial, and what had all its
+// boots before stays out.
+func TestUnwritableTrials(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, "COS_ACTIVE")
+	n.tries = 1
+	n.add(n.signed("breaks"), "active")
+	n.run()
+	n.reboot()
+	check(t, "results", map[string]boot.Result{"breaks": boot.LeftOut}, results(n.run()))
+	n.add(n.signed("fresh"), "active")
+	n.write(storeAt+"/.inlay/aside/boot.new/in/the/way", "")
+	for range 3 {
+		n.reboot()
+		r := n.run()
+		check(t, "results", map[string]boot.Result{"breaks": boot.LeftOut, "fresh": boot.Linked}, results(r))
+		if !strings.Contains(strings.Join(r.Problems, "\n"), "cannot be counted") {
+			t.Errorf("nobody is told: %q", r.Problems)
+		}
+	}
+}
+
 // TestDamagedTrials links everything where trials cannot be counted.
 func TestDamagedTrials(t *testing.T) {
 	t.Parallel()

@@ -30,8 +30,17 @@ func (p *pass) linkGood(ctx context.Context, k extension.Kind) (string, error) {
 		return "", err
 	}
 	var all []candidate
+	good := map[string]wanted{}
 	for _, w := range wants {
-		all = append(all, p.judge(ctx, w))
+		if by, twice := good[w.name]; twice {
+			p.overruled(w, by)
+			continue
+		}
+		c := p.judge(ctx, w)
+		if c.Result == Linked {
+			good[w.name] = w
+		}
+		all = append(all, c)
 	}
 	var keep []string
 	for _, c := range p.tryOut(ctx, k, all) {

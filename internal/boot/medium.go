@@ -136,7 +136,6 @@ func (p *pass) carried(at place) ([]wanted, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading %q: %w", "/"+at.at, err)
 	}
-	byName := map[string]int{}
 	var all []wanted
 	for _, fileName := range names {
 		kind, known := extension.KindOfFile(fileName)
@@ -155,11 +154,6 @@ func (p *pass) carried(at place) ([]wanted, error) {
 			p.problem("%s: %v", path.Join("/", w.path), err)
 			continue
 		}
-		if other, twice := byName[w.name]; twice {
-			p.overruled(w, all[other])
-			continue
-		}
-		byName[w.name] = len(all)
 		all = append(all, w)
 	}
 	slices.SortStableFunc(all, func(a, b wanted) int {

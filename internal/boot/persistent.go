@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 
+	"inlay/internal/bootstate"
 	"inlay/internal/disk"
 	"inlay/internal/extension"
 	"inlay/internal/guid"
@@ -33,7 +33,7 @@ const (
 // findPersistent finds the stores for a boot whose system has not mounted the
 // node's state: recovery, and a reset. Links lead onto that partition then. Where it
 // cannot be reached, there is what the recovery system brings itself.
-func (p *pass) findPersistent(context.Context) (string, error) {
+func (p *pass) findPersistent(ctx context.Context) (string, error) {
 	d, err := p.persistent()
 	if err == nil && p.holdsStore(d.Device) {
 		return "", p.addStores()
@@ -41,7 +41,7 @@ func (p *pass) findPersistent(context.Context) (string, error) {
 	var root *os.Root
 	var at string
 	if err == nil {
-		root, at, err = p.openPersistent(d)
+		root, at, err = p.openPersistent(ctx, d)
 	}
 	if err != nil {
 		return "", errors.Join(fmt.Errorf("the node's store is unreachable: %w", err), p.addStores())
@@ -70,7 +70,7 @@ func (p *pass) addStore(k extension.Kind, root *os.Root, where, at string) error
 	if err != nil {
 		return err
 	}
-	p.places = append(p.places, place{kind: k, store: s, at: at, folder: root})
+	p.places = append(p.places, place{kind: k, store: s, at: at, folder: root, copied: at == borrowedAt})
 	return nil
 }
 
@@ -195,9 +195,9 @@ func (p *pass) holdsStore(d disk.Device) bool {
 
 // openPersistent opens the partition, where the running system will see it too, and
 // mounts it if need be. Without anything on it that this boot wants it does not: who
-// repairs or resets the node wants to unmount, check or format it. Then there is no
-// root.
-func (p *pass) openPersistent(d disk.Labelled) (root *os.Root, at string, err error) {
+// repairs the node wants to unmount or check it. Then there is no root. A reset formats
+// it: there the images are copied, and it is let go of.
+func (p *pass) openPersistent(ctx context.Context, d disk.Labelled) (root *os.Root, at string, err error) {
 	m, err := disk.Mount(p.System, d.Device, d.Kind)
 	if err != nil {
 		return nil, "", err
@@ -212,6 +212,9 @@ func (p *pass) openPersistent(d disk.Labelled) (root *os.Root, at string, err er
 		return m.Detach(), at, nil
 	case p.DryRun:
 		return m.Detach(), persistentAt, nil
+	case p.State.State == bootstate.AutoReset:
+		root, err := p.borrow(ctx, m.Root)
+		return root, borrowedAt, errors.Join(err, m.Close())
 	}
 	seen, err := disk.MountAt(p.System, d.Device, d.Kind, persistentAt)
 	if err = errors.Join(err, m.Close()); err != nil {
@@ -223,46 +226,44 @@ func (p *pass) openPersistent(d disk.Labelled) (root *os.Root, at string, err er
 // wantsOf says whether a store below root has anything that this boot uses.
 func (p *pass) wantsOf(root *os.Root) (bool, error) {
 	for _, k := range p.Kinds {
-		at := storeOn(root, k)
-		if at == "" {
-			continue
-		}
-		s, err := store.Open(root, k, store.Options{At: at})
-		if err != nil {
-			return false, err
-		}
-		images, err := s.Images()
-		if err = errors.Join(err, s.Close()); err != nil {
-			return false, err
-		}
-		used := slices.ContainsFunc(images, func(i store.Image) bool {
-			return slices.ContainsFunc(i.Profiles, func(profile store.Profile) bool { return slices.Contains(p.profiles(), string(profile)) })
+		wanted := false
+		err := p.eachWanted(root, k, func(*store.Store, store.Image) error {
+			wanted = true
+			return nil
 		})
-		if used {
-			return true, nil
+		if err != nil || wanted {
+			return wanted, err
 		}
 	}
 	return false, nil
 }
 
-// final returns where the running system sees what is mounted at a place of this
-// one, and whether it does: with the initial RAM disk all goes but /run and what the
-// target has mounted.
-func (p *pass) final(at string) (string, bool) {
-	if p.InPlace || extension.Within(at, []string{"run"}) {
-		return at, true
+// eachWanted goes through what this boot uses of a store below root, if there is one.
+func (p *pass) eachWanted(root *os.Root, k extension.Kind, do func(*store.Store, store.Image) error) (err error) {
+	at := storeOn(root, k)
+	if at == "" {
+		return nil
 	}
-	target := targetAt(p.System, p.Target)
-	rest, below := strings.CutPrefix(at, target+"/")
-	return rest, target != "" && below
+	s, err := store.Open(root, k, store.Options{At: at})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	images, err := s.Images()
+	if err != nil {
+		return err
+	}
+	for _, im := range images {
+		if slices.ContainsFunc(im.Profiles, p.uses) {
+			if err := do(s, im); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
-// targetAt is where the running system sees the target, without a leading slash:
-// "sysroot"; "" if it is the same, or not below it.
-func targetAt(system, target *os.Root) string {
-	rel, err := filepath.Rel(system.Name(), target.Name())
-	if err != nil || !filepath.IsLocal(rel) || rel == "." {
-		return ""
-	}
-	return filepath.ToSlash(rel)
+// uses says whether this boot uses what is enabled for a profile.
+func (p *pass) uses(profile store.Profile) bool {
+	return slices.Contains(p.profiles(), string(profile))
 }

@@ -83,7 +83,6 @@ func TestRecovery(t *testing.T) {
 	}
 	for _, test := range []struct{ name, cmdline, at string }{
 		{"as Kairos lays it out", "COS_RECOVERY", bindAt},
-		{"a reset", "kairos.reset COS_RECOVERY", bindAt},
 		{"plain", "COS_RECOVERY", storeAt},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -128,6 +127,43 @@ func TestRecovery(t *testing.T) {
 			n.run()
 			check(t, "links of the second run", want, n.linked())
 		})
+	}
+}
+
+// TestReset copies what a reset uses of the node's store: it is to format the
+// partition, which nobody may hold.
+func TestReset(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	n := newNode(t, "kairos.reset COS_RECOVERY")
+	n.tries = 3
+	node := sample.Loop(t, sample.Ext4(t, "COS_PERSISTENT", n.state(bindAt)))
+	sample.Disk(t, n.dir, "vda", 253, sample.Partition{Type: sample.Linux, ID: stateID, Source: node})
+	const at = "run/inlay/reset/" + storeAt
+	want := map[string]string{"rescue.sysext.raw": "../../" + at + "/rescue.sysext.raw", "all.sysext.raw": "../../" + at + "/all.sysext.raw"}
+	var first os.FileInfo
+	for range 2 {
+		r := n.run()
+		check(t, "links", want, n.linked())
+		for _, x := range r.Extensions {
+			if x.Trial != nil || x.Path != "/"+at+"/"+x.FileName {
+				t.Errorf("%+v", x)
+			}
+		}
+		info, err := os.Stat(filepath.Join(n.dir, at, "rescue.sysext.raw"))
+		if err != nil || first != nil && !os.SameFile(first, info) {
+			t.Errorf("it was copied anew, and the copy may be in use: %v", err)
+		}
+		first = info
+	}
+	if _, err := os.Stat(filepath.Join(n.dir, seenAt)); err == nil {
+		t.Error("the partition is mounted")
+	}
+	if f, err := os.OpenFile(node, os.O_RDWR|syscall.O_EXCL, 0); err != nil {
+		t.Errorf("the partition is held: %v", err)
+	} else {
+		f.Close()
 	}
 }
 

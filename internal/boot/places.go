@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"inlay/internal/bootstate"
 	"inlay/internal/extension"
@@ -24,6 +26,8 @@ type place struct {
 	// folder of a medium, and where that is as the running system sees it.
 	folder *os.Root
 	at     string
+	// copied says that it is a copy in memory, which no boot is counted in.
+	copied bool
 }
 
 // wanted is an image that this boot wants.
@@ -67,11 +71,10 @@ func (p *pass) addStores() error {
 }
 
 // wants returns what this boot wants of a kind, in the order in which systemd stacks
-// it. Of two images of one name the profile's own wins over the common one, which is
-// said.
+// it. Of two of one name the first that is good is meant: the profile's own comes
+// before the common one.
 func (p *pass) wants(k extension.Kind) ([]wanted, error) {
 	var all []wanted
-	byName := map[string]int{}
 	for _, at := range p.places {
 		if at.kind.Name != k.Name {
 			continue
@@ -86,14 +89,7 @@ func (p *pass) wants(k extension.Kind) ([]wanted, error) {
 		if err != nil {
 			return nil, err
 		}
-		for _, w := range some {
-			if other, twice := byName[w.name]; twice {
-				p.overruled(w, all[other])
-				continue
-			}
-			byName[w.name] = len(all)
-			all = append(all, w)
-		}
+		all = append(all, some...)
 	}
 	return all, nil
 }
@@ -107,37 +103,50 @@ func (p *pass) enabled(at place) ([]wanted, error) {
 	for _, problem := range at.store.Problems() {
 		p.problem("%s: %s", problem.Path, problem.Text)
 	}
-	byName := map[string]int{}
 	var some []wanted
-	for _, profile := range p.profiles() {
+	for i, profile := range p.profiles() {
 		for _, im := range images {
-			if !slices.Contains(im.Profiles, store.Profile(profile)) {
+			earlier := slices.ContainsFunc(im.Profiles, func(of store.Profile) bool { return slices.Contains(p.profiles()[:i], string(of)) })
+			if earlier || !slices.Contains(im.Profiles, store.Profile(profile)) {
 				continue
 			}
-			w := wanted{
+			some = append(some, wanted{
 				kind: at.kind, name: im.Name, fileName: im.FileName, from: profile,
 				path: path.Join(at.at, im.Path), image: &im,
 				open: func() (*os.File, error) { return at.store.OpenImage(im) },
-			}
-			if other, twice := byName[im.Name]; twice {
-				p.overruled(w, some[other])
-				continue
-			}
-			byName[im.Name] = len(some)
-			some = append(some, w)
+			})
 		}
 	}
 	return some, nil
 }
 
-// overruled notes an image that another of its name wins over.
+// overruled notes an image that another of its name, which is good, wins over.
 func (p *pass) overruled(w, by wanted) {
-	if w.path == by.path {
-		return // the same image, in both profiles
-	}
 	x := Extension{
 		Kind: w.kind.Name, Name: w.name, FileName: w.fileName, Path: path.Join("/", w.path), From: w.from, Result: LeftOut,
 		Reason: fmt.Sprintf("%s, for %s, has the same name and comes first", path.Join("/", by.path), by.from),
 	}
 	p.note(func(r *Report) { r.Extensions = append(r.Extensions, x) })
+}
+
+// final returns where the running system sees what is mounted at a place of this
+// one, and whether it does: with the initial RAM disk all goes but /run and what the
+// target has mounted.
+func (p *pass) final(at string) (string, bool) {
+	if p.InPlace || extension.Within(at, []string{"run"}) {
+		return at, true
+	}
+	target := targetAt(p.System, p.Target)
+	rest, below := strings.CutPrefix(at, target+"/")
+	return rest, target != "" && below
+}
+
+// targetAt is where the running system sees the target, without a leading slash:
+// "sysroot"; "" if it is the same, or not below it.
+func targetAt(system, target *os.Root) string {
+	rel, err := filepath.Rel(system.Name(), target.Name())
+	if err != nil || !filepath.IsLocal(rel) || rel == "." {
+		return ""
+	}
+	return filepath.ToSlash(rel)
 }

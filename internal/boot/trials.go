@@ -57,7 +57,12 @@ func (p *pass) tryOut(ctx context.Context, k extension.Kind, all []candidate) []
 	}
 	if err := keepTrials(ctx, s, state); err != nil {
 		p.problem("no extension is on trial, since this boot cannot be counted: %v", err)
-		return all
+		for i, c := range counted {
+			// Those that have had all their boots stay out: that was written down before.
+			if c.Result == Linked && (c.Trial == nil || !c.Trial.Instead) {
+				counted[i] = all[i]
+			}
+		}
 	}
 	return counted
 }
@@ -111,10 +116,10 @@ func (p *pass) bootID() string {
 	return strings.TrimSpace(string(id))
 }
 
-// storeOf is the store of a kind that this boot uses, nil if there is none.
+// storeOf is the store of a kind that this boot is counted in, nil if there is none.
 func (p *pass) storeOf(k extension.Kind) *store.Store {
 	for _, at := range p.places {
-		if at.store != nil && at.kind.Name == k.Name {
+		if at.store != nil && !at.copied && at.kind.Name == k.Name {
 			return at.store
 		}
 	}
