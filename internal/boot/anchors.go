@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"encoding/pem"
@@ -12,6 +13,7 @@ import (
 	"strings"
 
 	"inlay/internal/config"
+	"inlay/internal/extension"
 	"inlay/internal/rooted"
 	"inlay/internal/trust"
 )
@@ -49,7 +51,67 @@ func (p *pass) findTrust(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("policy %s, %d anchors", r.Policy, len(r.Anchors)), p.export()
+	p.untold = p.export()
+	if err := errors.Join(p.closed(), p.retire()); err != nil {
+		p.untold = errors.Join(p.untold, err)
+		for _, k := range extension.Kinds() {
+			p.open[k.Name] = err.Error()
+		}
+	}
+	return fmt.Sprintf("policy %s, %d anchors", r.Policy, len(r.Anchors)), p.untold
+}
+
+// closed says why systemd would find certificates in memory that are not: somebody has
+// mounted a disk there.
+func (p *pass) closed() error {
+	_, err := p.System.Lstat(trust.RunFolder)
+	if !p.State.TrustedBoot || errors.Is(err, fs.ErrNotExist) || p.InMemory(p.System, trust.RunFolder) {
+		return nil
+	}
+	return fmt.Errorf("/%s, where systemd looks for certificates, lies on a disk: unmount it", trust.RunFolder)
+}
+
+// retire moves away the certificates in memory that don't count on a trusted boot:
+// that others have laid them down there keeps systemd from seeing that dbx revokes one,
+// or that it is not among the pinned.
+func (p *pass) retire() error {
+	if !p.State.TrustedBoot || p.DryRun {
+		return nil
+	}
+	names, err := rooted.ReadNames(p.System, trust.RunFolder, maxNames)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading %q: %w", "/"+trust.RunFolder, err)
+	}
+	for _, name := range names {
+		if !strings.HasSuffix(name, exportSuffix) || p.counts(path.Join(trust.RunFolder, name)) {
+			continue
+		}
+		if err := p.moveAside(trust.RunFolder, name); err != nil {
+			return fmt.Errorf("moving away a certificate that doesn't count: %w", err)
+		}
+		p.problem("/%s/%s doesn't count on this boot, and was moved to /%s", trust.RunFolder, name, setAsideFolder)
+	}
+	return nil
+}
+
+// counts says whether what systemd would make of a certificate file counts, or is
+// nothing.
+func (p *pass) counts(name string) bool {
+	if clean, err := rooted.Resolve(p.System, name); err == nil && clean == rooted.Null {
+		return true
+	}
+	text, err := rooted.ReadFile(p.System, name, maxCertificate)
+	if err != nil {
+		return false
+	}
+	first, _ := pem.Decode(text)
+	if first == nil {
+		return !bytes.Contains(text, []byte("-----BEGIN"))
+	}
+	return slices.ContainsFunc(p.trust.Anchors.Anchors, func(a trust.Anchor) bool { return bytes.Equal(a.Certificate.Raw, first.Bytes) })
 }
 
 // export lays down the anchors that count in memory, where systemd reads them, before
@@ -65,8 +127,8 @@ func (p *pass) export() error {
 	for _, a := range p.trust.Anchors.Anchors {
 		sum := a.Fingerprint()
 		name := exportPrefix + hex.EncodeToString(sum[:8]) + exportSuffix
-		if !p.State.TrustedBoot && inSystemdsFolders(a.Origin) {
-			continue // which systemd reads itself
+		if !p.State.TrustedBoot && p.systemdHas(a) {
+			continue
 		}
 		names = append(names, name)
 		text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.Certificate.Raw})
@@ -105,10 +167,18 @@ func (p *pass) unexport(but []string) error {
 	return nil
 }
 
-// inSystemdsFolders says whether an anchor comes from a folder that systemd reads.
-func inSystemdsFolders(origins string) bool {
-	for origin := range strings.SplitSeq(origins, ", ") {
-		if slices.ContainsFunc(trust.DefaultFolders(), func(folder string) bool { return strings.HasPrefix(origin, "/"+folder+"/") }) {
+// systemdHas says whether systemd finds an anchor by itself: in one of its folders, as
+// the first certificate of its file, since it reads no further.
+func (p *pass) systemdHas(a trust.Anchor) bool {
+	for origin := range strings.SplitSeq(a.Origin, ", ") {
+		if !slices.ContainsFunc(trust.DefaultFolders(), func(folder string) bool { return strings.HasPrefix(origin, "/"+folder+"/") }) {
+			continue
+		}
+		text, err := rooted.ReadFile(p.Target, origin, maxCertificate)
+		if err != nil {
+			continue
+		}
+		if first, _ := pem.Decode(text); first != nil && bytes.Equal(first.Bytes, a.Certificate.Raw) {
 			return true
 		}
 	}

@@ -51,20 +51,6 @@ func (p *pass) coverings() []covering {
 	return append(all, dropIns("inlay-boot.service")...)
 }
 
-// dropIns are the folders on a disk with single settings of a unit, which is about
-// kinds: its own, and those of all units whose names begin as its does up to a dash
-// (systemd.unit(5)). Settings of all services whatsoever are left to whoever made them.
-func dropIns(unit string, kinds ...string) []covering {
-	var all []covering
-	first, _, _ := strings.Cut(unit, "-")
-	for _, units := range []string{"etc/systemd/system", "etc/systemd/system.control", "usr/local/lib/systemd/system"} {
-		all = append(all,
-			covering{path: units + "/" + unit + ".d", kinds: kinds, drop: true},
-			covering{path: units + "/" + first + "-.service.d", drop: true})
-	}
-	return all
-}
-
 // cover lays an empty folder over each of those. What cannot be covered keeps
 // systemd from merging the kinds that it is about.
 func (p *pass) cover(ctx context.Context) (string, error) {
@@ -203,26 +189,6 @@ func (p *pass) aside(at string) (string, error) {
 		return at, nil
 	}
 	return "", fmt.Errorf("links on the way there lead to %q, which must stay", "/"+at)
-}
-
-// unitElsewhere says that the unit which merges is replaced by one on a disk; one
-// that is masked merges nothing.
-func (p *pass) unitElsewhere(k extension.Kind) error {
-	for _, units := range []string{"etc/systemd/system.control", "etc/systemd/system", "usr/local/lib/systemd/system"} {
-		at := path.Join(units, k.Unit)
-		info, err := p.Target.Lstat(at)
-		if err != nil {
-			continue
-		}
-		if target, err := p.Target.Readlink(at); err == nil && (target == "/dev/null" || strings.TrimPrefix(target, "/") == "usr/lib/systemd/system/"+k.Unit) {
-			continue
-		}
-		if info.Mode().IsRegular() && info.Size() == 0 {
-			continue // masked, too
-		}
-		return fmt.Errorf("/%s takes the place of the unit that came with the image: remove it", at)
-	}
-	return nil
 }
 
 // holds returns the first names in a folder.

@@ -33,7 +33,9 @@ func TestCovers(t *testing.T) {
 	for pass := range 3 {
 		r := n.run(c.trusted, func(o *boot.Options) {
 			o.Cover = nil
-			o.InMemory = trust.InMemory
+			o.InMemory = func(root *os.Root, name string) bool {
+				return strings.HasPrefix(name, "run/") || trust.InMemory(root, name)
+			}
 		})
 		mounts, err := mount.Mounts()
 		if err != nil {
@@ -86,5 +88,37 @@ func TestCovers(t *testing.T) {
 		if strings.HasPrefix(m.MountPoint, n.dir+"/") {
 			_ = unix.Unmount(m.MountPoint, unix.MNT_DETACH)
 		}
+	}
+}
+
+// TestMountedInRun leaves alone what somebody has mounted in a run folder: it lies on
+// a disk. Nothing is handed over then.
+func TestMountedInRun(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		t.Fatal(err)
+	}
+	n := newNode(t, "rd.immucore.uki")
+	n.add(n.signed("tool"), "active")
+	n.write("home/work/file", "precious")
+	n.write("run/extensions/work/x", "")
+	at := filepath.Join(n.dir, "run/extensions/work")
+	if err := unix.Mount(filepath.Join(n.dir, "home/work"), at, "", unix.MS_BIND, ""); err != nil {
+		t.Fatal(err)
+	}
+	r := n.run((&covers{}).trusted)
+	if text, err := os.ReadFile(filepath.Join(n.dir, "home/work/file")); err != nil || string(text) != "precious" {
+		t.Errorf("what was mounted there is gone: %q, %v", text, err)
+	}
+	if got := n.names(boot.HandedOver); len(got) != 1 || got[0] != "confext" {
+		t.Errorf("%q are handed over", got)
+	}
+	if step := stepOf(r, "sysext"); !step.Bad || !strings.Contains(step.Text, "/run/extensions/work") {
+		t.Errorf("%+v", step)
+	}
+	if err := unix.Unmount(at, unix.MNT_DETACH); err != nil {
+		t.Fatal(err)
 	}
 }

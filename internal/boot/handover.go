@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"inlay/internal/extension"
@@ -43,10 +44,16 @@ func (p *pass) merge(ctx context.Context) (string, error) {
 		case p.Merger != nil:
 			m.Engine, err = p.Merger.Merge(ctx, k)
 			m.Done = err == nil
+		case !p.InPlace:
+			// The system that comes after the initial RAM disk mounts more, over covers
+			// too. So only its own pass hands over.
 		case p.open[k.Name] != "":
 			err = errors.New("it is not handed over, since not all could be closed: " + p.open[k.Name])
 		default:
 			err = write(p.System, path.Join(HandedOver, k.Name), nil)
+		}
+		if p.State.TrustedBoot && p.InPlace && p.Merger == nil && !p.bound(k) {
+			p.problem("%s: nothing keeps systemd from merging more than this step has let in: have the image made with inlay boot install --trusted-boot", k.Unit)
 		}
 		if err != nil {
 			m.Error = strings.ReplaceAll(err.Error(), "\n", "; ")
@@ -61,21 +68,25 @@ func (p *pass) merge(ctx context.Context) (string, error) {
 
 // kernelOnly says that nobody but the kernel is to check signatures.
 func (p *pass) kernelOnly() bool {
-	for _, word := range p.words {
-		key, value, _ := strings.Cut(word, "=")
-		switch strings.ReplaceAll(key, "-", "_") {
-		case "dm_verity.require_signatures":
-			if !isNo(value) {
-				return true
-			}
-		case "systemd.allow_userspace_verity":
-			if isNo(value) {
-				return true
-			}
-		}
+	return p.requiresSignatures() || p.said("systemd.allow_userspace_verity", isNo)
+}
+
+// requiresSignatures says that the kernel takes no dm-verity device whose root hash
+// is not signed by a key that it knows.
+func (p *pass) requiresSignatures() bool {
+	if p.said("dm_verity.require_signatures", func(value string) bool { return !isNo(value) }) {
+		return true
 	}
 	text, err := rooted.ReadFile(p.System, "sys/module/dm_verity/parameters/require_signatures", maxParameter)
 	return err == nil && strings.TrimSpace(string(text)) == "Y"
+}
+
+// said says whether a word of the kernel's command line has a value of some kind.
+func (p *pass) said(key string, is func(value string) bool) bool {
+	return slices.ContainsFunc(p.words, func(word string) bool {
+		k, value, _ := strings.Cut(word, "=")
+		return strings.ReplaceAll(k, "-", "_") == key && is(value)
+	})
 }
 
 // maxParameter bounds a parameter of a module, in bytes.
@@ -110,8 +121,8 @@ func (p *pass) clearRun(k extension.Kind) error {
 			Hints:  []string{"put the image into the store: inlay " + k.Name + " download"},
 		}
 		if !p.DryRun {
-			if err := p.moveAside(k, name); err != nil {
-				errs = append(errs, fmt.Errorf("taking %q out: %w", "/"+at, err))
+			if err := p.moveAside(k.RunFolder, name); err != nil {
+				errs = append(errs, fmt.Errorf("%q cannot be moved away, unmount or remove it: %w", "/"+at, err))
 			}
 		}
 		p.note(func(r *Report) { r.Extensions = append(r.Extensions, x) })
@@ -123,17 +134,19 @@ func (p *pass) clearRun(k extension.Kind) error {
 	return nil
 }
 
-// moveAside moves something out of a run folder, or removes it if it cannot be moved.
-func (p *pass) moveAside(k extension.Kind, name string) error {
-	from, folder := path.Join(k.RunFolder, name), path.Join(setAsideFolder, path.Base(k.RunFolder))
-	err := p.System.MkdirAll(folder, 0o700)
-	if err == nil {
-		to := path.Join(folder, name)
-		_ = p.System.RemoveAll(to) // of an earlier pass
-		err = p.System.Rename(from, to)
+// moveAside moves something out of a folder below /run. What cannot be moved stays: it may be
+// mounted there, and what is in it lie on a disk.
+func (p *pass) moveAside(of, name string) error {
+	from, folder := path.Join(of, name), path.Join(setAsideFolder, path.Base(of))
+	if err := p.System.MkdirAll(folder, 0o700); err != nil {
+		return err
 	}
-	if err != nil {
-		return p.System.RemoveAll(from)
+	to := path.Join(folder, name)
+	for n := 2; n <= maxNames; n++ { // what an earlier pass has put there stays
+		if _, err := p.System.Lstat(to); errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		to = path.Join(folder, fmt.Sprintf("%s.%d", name, n))
 	}
-	return nil
+	return p.System.Rename(from, to)
 }

@@ -17,6 +17,7 @@ import (
 type pass struct {
 	Options
 	trust  *Trust
+	untold error // why systemd may not know whom to trust
 	begun  time.Time
 	words  []string // of the kernel's command line
 	places []place  // where the extensions of this boot lie

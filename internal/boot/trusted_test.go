@@ -119,7 +119,7 @@ func TestSettingsCovered(t *testing.T) {
 	n := newNode(t, "rd.immucore.uki")
 	want := []string{"etc/verity.d", "usr/local/lib/verity.d"}
 	for _, unit := range []string{"systemd-sysext.service.d", "systemd-confext.service.d", "inlay-boot.service.d", "systemd-.service.d", "inlay-.service.d"} {
-		want = append(want, "etc/systemd/system/"+unit, "etc/systemd/system.control/"+unit, "usr/local/lib/systemd/system/"+unit)
+		want = append(want, "etc/systemd/system/"+unit, "etc/systemd/system.control/"+unit, "etc/systemd/system.attached/"+unit, "usr/local/lib/systemd/system/"+unit)
 	}
 	for _, folder := range append(want, "usr/lib/systemd/system/systemd-sysext.service.d", "etc/systemd/system/ssh.service.d", "usr/lib/verity.d") {
 		n.write(folder+"/50.conf", "x")
@@ -193,6 +193,16 @@ func TestUncovered(t *testing.T) {
 		}, nil, nil, "etc/extensions"},
 		{"a link above, to the store", func(n *node) { link("kairos", "var/lib/x")(n); link("lib/kairos", "var/liby")(n) }, nil, nil, "etc/extensions"},
 		{"a unit in place of the image's", func(n *node) { n.write("etc/systemd/system/systemd-sysext.service", "[Service]\n") }, nil, []string{"sysext"}, "etc/extensions"},
+		{"a unit below an absolute link", func(n *node) {
+			link("/srv/units", "etc/systemd")(n)
+			n.write("srv/units/system/systemd-confext.service", "[Service]\n")
+		}, nil, []string{"confext"}, "etc/extensions"},
+		{"another name of a unit", link("/usr/lib/systemd/system/systemd-sysext.service", "etc/systemd/system.attached/other.service"), nil, []string{"sysext"}, "etc/extensions"},
+		{"a unit that is wanted", link("/usr/lib/systemd/system/systemd-sysext.service", "etc/systemd/system/sysinit.target.wants/systemd-sysext.service"), nil, nil, "etc/extensions"},
+		{"the image's own unit, by a link above", func(n *node) {
+			n.write("usr/lib/systemd/system/systemd-sysext.service", "[Service]\n")
+			link("../lib", "usr/local/lib")(n)
+		}, nil, nil, "etc/extensions"},
 		{"a unit that is masked", link("/dev/null", "etc/systemd/system/systemd-sysext.service"), nil, nil, "etc/extensions"},
 		{"a file for a folder", func(n *node) { n.write("etc/extensions", "") }, nil, nil, "var/lib/extensions"},
 	} {
@@ -301,11 +311,19 @@ func TestExport(t *testing.T) {
 	// What systemd has anyway needs no copy on an ordinary boot.
 	n.reboot()
 	n.write("proc/cmdline", "COS_ACTIVE")
+	own := string(sample.PEM(n.signer.Certificate))
+	n.write("etc/verity.d/acme.crt", own)
+	n.write("etc/verity.d/both.crt", string(sample.PEM(sample.Pair(t, sample.Certificate{Name: "first"}).Certificate))+own)
 	origin := func(where string) func(*boot.Trust) {
 		return func(t *boot.Trust) { t.Anchors.Anchors[0].Origin = where }
 	}
 	n.run(func(o *boot.Options) { o.Trust = n.trust(origin("/etc/verity.d/acme.crt")) })
 	if names := n.names("run/verity.d"); len(names) > 0 {
+		t.Errorf("%q", names)
+	}
+	// It reads one certificate of a file.
+	n.run(func(o *boot.Options) { o.Trust = n.trust(origin("/etc/verity.d/both.crt")) })
+	if names := n.names("run/verity.d"); len(names) != 1 {
 		t.Errorf("%q", names)
 	}
 	n.run(func(o *boot.Options) { o.Trust = n.trust(origin("configuration /etc/inlay/config.yaml:4")) })
@@ -339,6 +357,12 @@ func TestKernelOnly(t *testing.T) {
 		{"in KEK, by the kernel alone", "dm-verity.require_signatures=1", "", from("firmware KEK"), boot.LeftOut},
 		{"in KEK, by the module's word", "", "Y\n", from("firmware KEK"), boot.LeftOut},
 		{"in KEK, not by systemd", "systemd.allow_userspace_verity=no", "", from("firmware KEK"), boot.LeftOut},
+		{"in KEK, where none is asked for", "dm_verity.require_signatures=1", "", func(o *boot.Options, n *node) {
+			o.Trust = n.trust(func(t *boot.Trust) {
+				t.Anchors.Anchors[0].Origin = "firmware KEK"
+				t.Policy, _ = trust.ParsePolicy("any")
+			})
+		}, boot.LeftOut},
 		{"in KEK, but merged by us", "dm_verity.require_signatures=1", "", func(o *boot.Options, n *node) {
 			from("firmware KEK")(o, n)
 			o.Merger = merges{}
