@@ -1,6 +1,9 @@
 package boot
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+)
 
 // abandoned says that the report was given out while a step hung. What wakes up
 // after that changes nothing any more.
@@ -8,6 +11,18 @@ func (p *pass) abandoned() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.left
+}
+
+// crashed notes that a step ended in a fault of this program. Those after it are not
+// taken: nothing is handed over that was not seen to.
+func (p *pass) crashed() {
+	crash := recover()
+	if crash == nil {
+		return
+	}
+	s := Step{Step: p.at, Text: fmt.Sprintf("a fault of this program, which is worth a report: %v", crash), Bad: true, Duration: p.Now().Sub(p.begun).Milliseconds()}
+	p.note(func(r *Report) { r.Steps = append(r.Steps, s) })
+	p.say(s.line())
 }
 
 // abandon gives out the report while a step hangs, as when a disk answers no more.

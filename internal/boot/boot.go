@@ -113,6 +113,7 @@ func Run(ctx context.Context, o Options) *Report {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
+		defer p.crashed()
 		p.run(ctx)
 	}()
 	select {
@@ -135,5 +136,6 @@ const patience = 2 * time.Second
 
 var (
 	errOutOfTime = errors.New("the boot step has used up its time")
+	errCrashed   = errors.New("the check ended in a fault of this program, which is worth a report")
 	errSlow      = errors.New("the check took too long, as a disk does that fails, or one that is very busy")
 )

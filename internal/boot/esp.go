@@ -71,7 +71,7 @@ func (p *pass) takeIn(ctx context.Context) (string, error) {
 			r.err = context.Cause(ctx) // the partition hangs: it is left behind
 		}
 	}
-	p.report.Taken = append(p.report.Taken, r.images...)
+	p.note(func(all *Report) { all.Taken = append(all.Taken, r.images...) })
 	for _, text := range r.problems {
 		p.problem("%s", text)
 	}

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
+	"unicode"
 
 	"inlay/internal/rooted"
 	"inlay/internal/stage"
@@ -53,25 +55,33 @@ func (r *Report) pass() Earlier {
 	return e
 }
 
-// Lines is the report as a log.
+// Lines is the report as a log. What others have named cannot make lines of its own.
 func (r *Report) Lines() []byte {
 	var b []byte
 	stamp := r.Time.UTC().Format("2006-01-02T15:04:05Z")
+	add := func(format string, args ...any) {
+		b = append(b, stamp+" "+strings.Map(func(c rune) rune {
+			if unicode.IsControl(c) {
+				return unicode.ReplacementChar
+			}
+			return c
+		}, fmt.Sprintf(format, args...))+"\n"...)
+	}
 	if r.Off != "" {
-		b = fmt.Appendf(b, "%s off: %s\n", stamp, r.Off)
+		add("off: %s", r.Off)
 	}
 	for _, s := range r.Steps {
-		b = fmt.Appendf(b, "%s %s\n", stamp, s.line())
+		add("%s", s.line())
 	}
 	for _, x := range r.Extensions {
-		b = fmt.Appendf(b, "%s %s %s: %s", stamp, x.Kind, x.FileName, x.Result)
+		reason := ""
 		if x.Reason != "" {
-			b = fmt.Appendf(b, ": %s", x.Reason)
+			reason = ": " + x.Reason
 		}
-		b = append(b, '\n')
+		add("%s %s: %s%s", x.Kind, x.FileName, x.Result, reason)
 	}
 	for _, problem := range r.Problems {
-		b = fmt.Appendf(b, "%s problem: %s\n", stamp, problem)
+		add("problem: %s", problem)
 	}
 	return b
 }

@@ -77,6 +77,7 @@ func (x *Extension) describe(v verdict) {
 		return
 	case errors.Is(v.err, errSlow), errors.Is(v.err, errOutOfTime):
 		x.Result = LeftOut
+	case errors.Is(v.err, errCrashed):
 	case v.Verdict == nil: // it could not even be opened
 		x.Result = Unreachable
 	case v.Result == verify.Missing, v.Result == verify.Unreadable:
@@ -99,8 +100,14 @@ func (p *pass) within(ctx context.Context, w wanted, depth verify.Depth, limit t
 	last.Store(time.Now().UnixNano())
 	done := make(chan verdict, 1)
 	go func() {
-		v, err := p.verify(ctx, w, depth, func(int64, int64) { last.Store(time.Now().UnixNano()) })
-		done <- verdict{v, err}
+		var v verdict
+		defer func() {
+			if crash := recover(); crash != nil { // no image keeps its neighbours out
+				v = verdict{err: fmt.Errorf("%w: %v", errCrashed, crash)}
+			}
+			done <- v
+		}()
+		v.Verdict, v.err = p.verify(ctx, w, depth, func(int64, int64) { last.Store(time.Now().UnixNano()) })
 	}()
 	select {
 	case v = <-done:
@@ -149,12 +156,24 @@ func (p *pass) verify(ctx context.Context, w wanted, depth verify.Depth, progres
 // mergeable says why an image that is good is not linked all the same: systemd would
 // merge nothing at all, for want of a way to check its signature.
 func (p *pass) mergeable(ctx context.Context, w wanted, v *verify.Verdict) error {
-	if p.Merger != nil || !hasSignature(v) {
+	if p.Merger != nil {
 		return nil
+	}
+	if why := extension.AwkwardName(w.name); why != "" {
+		return hint.Wrap(fmt.Errorf("%s: it would merge nothing at all", why), "give the extension another name, or have inlay merge: inlay boot --merge")
+	}
+	if !hasSignature(v) {
+		if v.Protection == verify.Verity && p.requiresSignatures() {
+			return hint.Wrap(errors.New("not signed, and the kernel takes no dm-verity without a signature: systemd would merge nothing at all"), "sign it with a key of db")
+		}
+		return nil
+	}
+	if p.untold != nil {
+		return fmt.Errorf("it is signed, and systemd would merge nothing at all, since it may not know by whom: %w", p.untold)
 	}
 	signed := p.trust.Policy.NeedsSignature()
 	switch at, known := p.anchorOf(v); {
-	case known && p.kernelOnly() && !strings.Contains(at, "firmware db") && signed:
+	case known && p.kernelOnly() && !strings.Contains(at, "firmware db"):
 		return hint.Wrap(fmt.Errorf("signed by %s, which is in %s: the kernel alone is to check signatures, and it knows only the firmware's db", v.Signer.Subject, at),
 			"sign it with a key of db")
 	case known:
@@ -164,7 +183,7 @@ func (p *pass) mergeable(ctx context.Context, w wanted, v *verify.Verdict) error
 			"put the signer's own certificate where the anchor is, or have inlay merge: inlay boot --merge")
 	case p.DryRun:
 		return nil
-	case p.SetAside == nil:
+	case p.SetAside == nil, p.requiresSignatures():
 		return unknownSigner(nil)
 	}
 	if err := p.SetAside(ctx, w.kind); err != nil {
