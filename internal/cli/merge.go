@@ -44,7 +44,7 @@ func (o *mergeOptions) mergeFlags(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&o.imagePolicy, "image-policy", "", "what an image must have: signed, verity, any, or an image policy of systemd (default: the configuration's, or what the machine's keys ask for)")
 	f.StringVar(&o.mutable, "mutable", "", "where what is written goes: no, auto, yes, import, ephemeral or ephemeral-import (default: the configuration's, or no)")
-	o.noExec.flag(c, "noexec", "whether programs in the merged folders may not be run (default: true for confexts)")
+	o.noExec.flag(c, "noexec", "whether programs in the merged folders may not be run (default: true for confexts, except where init runs scripts below /etc)")
 	f.BoolVar(&o.force, "force", false, "merge what was made for other hosts, too, and what replaces folders of the host by files or links by folders")
 	f.BoolVar(&o.files, "files", false, "with --dry-run, name each file that would be added, replaced or vanish")
 	complete(c, "image-policy", "signed", "verity", "any")

@@ -122,6 +122,10 @@ func overlayCases() []spec {
 			{name: "not wanted", scene: ext(extensions + "a"), steps: steps("--noexec=no merge", "unmerge")},
 			{name: "nonsense", ours: "exit statuses", scene: ext(extensions + "a"), steps: steps("--noexec=perhaps merge")},
 			{name: "confext by default", confext: true, scene: conf(confexts + "a")},
+			{
+				name: "confext where init runs scripts", confext: true, ours: "scripts of init",
+				scene: all(conf(confexts+"a"), "etc/init.d/rcS = script", "bin/busybox = busybox", "sbin/init -> /bin/busybox"),
+			},
 			{name: "confext not wanted", confext: true, scene: conf(confexts + "a"), steps: steps("--noexec=0 merge", "unmerge")},
 			{name: "with something to write to", scene: ext(extensions+"a", "opt/a"), steps: steps("--noexec=1 --mutable=ephemeral merge", "unmerge")},
 			{name: "kept by a refresh", scene: ext(extensions + "a"), steps: steps("--noexec=1 merge", "--noexec=1 refresh", "unmerge")},

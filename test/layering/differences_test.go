@@ -8,7 +8,7 @@ func differences() []string {
 		"isolation", saysWhy, "limits lifted", "private mounts", "safe content", "attributes of folders", "empty hierarchies",
 		"failing refreshes", "nothing is left", "folders of old", "one name twice", "masks hold", "each hierarchy once",
 		"empty variables", "exit statuses", "links out of the root", "names of hierarchies", "architecture of partitions",
-		"folders under a policy", "policy by default",
+		"folders under a policy", "policy by default", "scripts of init",
 	}
 }
 
