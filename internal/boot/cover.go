@@ -151,6 +151,8 @@ func (p *pass) findCovering(c covering) (string, error) {
 	at := path.Join(above, path.Base(c.path))
 	info, err := p.Target.Lstat(at)
 	switch {
+	case errors.Is(err, unix.ENOTDIR):
+		return "", nil // above it is a file
 	case errors.Is(err, fs.ErrNotExist) && (c.drop || p.DryRun):
 		return "", nil
 	case errors.Is(err, fs.ErrNotExist):

@@ -160,6 +160,19 @@ func TestReset(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(n.dir, seenAt)); err == nil {
 		t.Error("the partition is mounted")
 	}
+	// Others need memory, too.
+	run := filepath.Join(n.dir, "run")
+	if err := syscall.Mount("small", run, "tmpfs", 0, "size=64k"); err != nil {
+		t.Fatal(err)
+	}
+	r := n.run()
+	check(t, "links without room", map[string]string{}, n.linked())
+	if told := strings.Join(r.Problems, "\n"); strings.Count(told, "cannot be copied into memory: it has") != 2 {
+		t.Errorf("problems %q", r.Problems)
+	}
+	if err := syscall.Unmount(run, syscall.MNT_DETACH); err != nil {
+		t.Fatal(err)
+	}
 	if f, err := os.OpenFile(node, os.O_RDWR|syscall.O_EXCL, 0); err != nil {
 		t.Errorf("the partition is held: %v", err)
 	} else {

@@ -203,6 +203,7 @@ func TestUncovered(t *testing.T) {
 			n.write("usr/lib/systemd/system/systemd-sysext.service", "[Service]\n")
 			link("../lib", "usr/local/lib")(n)
 		}, nil, nil, "etc/extensions"},
+		{"a file in place of units", func(n *node) { n.write("etc/systemd/system", "") }, nil, nil, "etc/extensions"},
 		{"a unit that is masked", link("/dev/null", "etc/systemd/system/systemd-sysext.service"), nil, nil, "etc/extensions"},
 		{"a file for a folder", func(n *node) { n.write("etc/extensions", "") }, nil, nil, "var/lib/extensions"},
 	} {

@@ -7,6 +7,8 @@ import (
 	"path"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"inlay/internal/extension"
 	"inlay/internal/rooted"
 )
@@ -40,6 +42,9 @@ func (p *pass) unitElsewhere(k extension.Kind) error {
 			continue // there is none, or it is what came with the image
 		}
 		names, err := rooted.ReadNames(p.Target, clean, maxNames)
+		if errors.Is(err, unix.ENOTDIR) {
+			continue // nothing is in it
+		}
 		if err != nil {
 			return fmt.Errorf("looking for units that take its place: reading %q: %w", "/"+clean, err)
 		}
