@@ -56,6 +56,9 @@ func Good(ctx context.Context, target, system *os.Root, now time.Time) (*Marked,
 	marked := &Marked{Profile: profileOf(r.Boot.Profile), Good: map[string][]string{}}
 	var errs []error
 	for _, k := range extension.Kinds() {
+		if !slices.ContainsFunc(r.Merges, func(m Merge) bool { return m.Kind == k.Name }) {
+			continue // it was switched off, or not come to: this boot says nothing of it
+		}
 		good, err := markGood(ctx, target, k, r, now)
 		if err != nil {
 			errs = append(errs, err)

@@ -44,10 +44,15 @@ func newBootGood(env *Env) *cobra.Command {
 			if asJSON {
 				return env.printJSON(m)
 			}
+			some := false
 			for _, k := range extension.Kinds() {
 				if good := m.Good[k.Name]; len(good) > 0 {
+					some = true
 					fmt.Fprintf(env.Stdout, "good for profile %s: %s\n", m.Profile, printable(strings.Join(good, ", ")))
 				}
+			}
+			if !some {
+				fmt.Fprintf(env.Stdout, "good for profile %s: it used no extension\n", m.Profile)
 			}
 			return nil
 		},
