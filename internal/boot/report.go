@@ -93,6 +93,13 @@ const (
 	Unreachable Result = "unreachable"
 )
 
+// Who has checked a signature: the kernel by a key of its own keyring, or the program
+// that has merged, by a certificate that it has found.
+const (
+	ByKernel    = "kernel"
+	InUserSpace = "user space"
+)
+
 // Extension is an image that was looked at.
 type Extension struct {
 	Kind     string `json:"kind"`
@@ -111,6 +118,10 @@ type Extension struct {
 	Protection verify.Protection `json:"protection,omitempty"`
 	RootHash   string            `json:"rootHash,omitempty"`
 	Signer     string            `json:"signer,omitempty"`
+	// CheckedBy says who has checked its signature for dm-verity: ByKernel or InUserSpace,
+	// "" while it is not merged so. The step itself cannot know: who reads the report
+	// asks the kernel.
+	CheckedBy string `json:"checkedBy,omitempty"`
 	// Depth is "top" if not every block was read, else "".
 	Depth string `json:"depth,omitempty"`
 	Trial *Trial `json:"trial,omitempty"`

@@ -85,6 +85,11 @@ func newStatus(env *Env, k extension.Kind) *cobra.Command {
 			seen.Warnings = append(seen.Warnings, layer.Warning{Text: err.Error(), Hints: hint.Of(err)})
 		}
 		booted.explain(status.Extensions)
+		if l.system.running() {
+			devices := layer.MappedRoots()
+			seen.mapped(devices)
+			booted.checked(devices)
+		}
 		report := statusReport{status, booted, *seen}
 		if o.json.on() {
 			return env.printAs(o.json, report)

@@ -6,13 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path"
 	"slices"
 
-	"inlay/internal/device"
 	"inlay/internal/extension"
 	"inlay/internal/hint"
 	"inlay/internal/mount"
@@ -125,19 +123,12 @@ func (e *SystemdEngine) activeRoots(k extension.Kind, r *Result) (active map[str
 	if e.o.Mapper() != nil {
 		return active, nil, nil //nolint:nilerr // then there are none
 	}
-	devices, err := device.List()
+	devices, unread, err := strictDevices()
 	if err != nil {
 		return nil, nil, err
 	}
 	for _, d := range devices {
-		status, err := device.ActiveAt(d.Number)
-		switch {
-		case err == nil && status.Strict():
-			active[hex.EncodeToString(status.RootHash[:])] = true
-		case err == nil, errors.Is(err, device.ErrNotVerity), errors.Is(err, fs.ErrNotExist):
-		case unread == nil:
-			unread = err
-		}
+		active[hex.EncodeToString(d.RootHash[:])] = true
 	}
 	err = e.inside(func(s *Systemd) error {
 		for _, h := range r.Merged {
