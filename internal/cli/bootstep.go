@@ -12,6 +12,7 @@ import (
 	"inlay/internal/bootstate"
 	"inlay/internal/config"
 	"inlay/internal/extension"
+	"inlay/internal/integration"
 	"inlay/internal/layer"
 	"inlay/internal/trial"
 )
@@ -38,6 +39,7 @@ func (o *bootOptions) flags(c *cobra.Command) {
 	f.BoolVar(&o.asJSON, "json", false, "print the report as JSON")
 	// For tests of a whole system below a folder.
 	_ = f.MarkHidden("system")
+	complete(c, "hook", integration.Names()...)
 }
 
 // runBoot runs the boot step. What goes wrong stands in the report: a boot has to go
