@@ -73,12 +73,18 @@ func makeExt4(ctx context.Context, mkfs, folder, image string) error {
 	return nil
 }
 
-// RootImage returns the ext4 image of the Debian system with the modules that
-// extensions need and [Init] as PID 1. It is made once and shared. systemd, which
-// the payload may ask for, gets to multi-user.target there.
+// RootImage returns the ext4 image of the Debian system that has systemd, which gets
+// to multi-user.target there if the payload asks for it.
 func RootImage(t testing.TB) string {
 	t.Helper()
-	system, kernel := debian.System(t), debian.NewKernel(t)
+	return ImageOf(t, debian.System(t))
+}
+
+// ImageOf returns an ext4 image of a Debian system with the modules that extensions
+// need and [Init] as PID 1. It is made once and shared.
+func ImageOf(t testing.TB, system *debian.Root) string {
+	t.Helper()
+	kernel := debian.NewKernel(t)
 	mkfs := need.Tool(t, "mkfs.ext4", "e2fsprogs")
 	key := map[string]any{
 		"system": system.Folder(), "kernel": kernel.Modules(), "modules": modules(),
@@ -131,7 +137,7 @@ func NewestImage(t testing.TB) string {
 func LiveRoot(t testing.TB) string {
 	t.Helper()
 	system, kernel := debian.System(t), debian.NewKernel(t)
-	wanted := append(modules(), "ahci", "isofs", "sr_mod")
+	wanted := append(modules(), "ahci", "sr_mod")
 	without := []string{
 		"boot", "usr/bin/apt*", "usr/bin/dpkg*", "usr/bin/perl*", "usr/bin/sqv", "usr/lib/apt", "usr/lib/locale",
 		"usr/lib/x86_64-linux-gnu/gconv", "usr/lib/x86_64-linux-gnu/libapt*", "usr/lib/x86_64-linux-gnu/perl-base",
@@ -197,7 +203,7 @@ func prepareRoot(ctx context.Context, system *debian.Root, root string) error {
 // modules are what the kernel has not built in and machines may load.
 func modules() []string {
 	return []string{
-		"autofs4", "dm_verity", "efivarfs", "erofs", "loop", "nls_ascii", "nls_cp437",
+		"autofs4", "dm_verity", "efivarfs", "erofs", "isofs", "loop", "nls_ascii", "nls_cp437",
 		"overlay", "qemu_fw_cfg", "squashfs", "vfat", "virtio_blk",
 	}
 }

@@ -30,7 +30,8 @@ type Firmware struct {
 	// Variables is the store; "" for that of a new board, in setup mode.
 	Variables string
 	// ESP is a disk to boot from, CD an ISO 9660 image in a drive, Stick such an
-	// image on a disk.
+	// image on a USB stick. The kernel for virtual machines knows no USB: it finds the
+	// same stick as a disk.
 	ESP, CD, Stick string
 	// Keep lets the machine's writes through to Variables.
 	Keep bool

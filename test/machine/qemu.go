@@ -1,7 +1,6 @@
 package machine
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -84,10 +83,16 @@ func (m Machine) qemu(t testing.TB) (arguments []string, binds map[string]string
 			"-drive", "if=pflash,format=raw,unit=0,readonly=on,file="+firmwareCode,
 			"-drive", "if=pflash,format=raw,unit=1,file="+file(variables),
 		)
-		if f := m.Firmware; f.CD != "" {
+		switch f := m.Firmware; {
+		case f.CD != "":
 			arguments = append(arguments, "-drive", drive("boot", f.CD, false)+",media=cdrom", "-device", "ide-cd,drive=boot,bootindex=0")
-		} else {
-			arguments = append(arguments, "-drive", drive("boot", cmp.Or(f.ESP, f.Stick), false), "-device", "virtio-blk-pci,drive=boot,serial=esp,bootindex=0")
+		case f.Stick != "":
+			arguments = append(
+				arguments, "-drive", drive("boot", f.Stick, false), "-device", "qemu-xhci", "-device", "usb-storage,drive=boot,bootindex=0,removable=on",
+				"-drive", drive("stick", f.Stick, false), "-device", "virtio-blk-pci,drive=stick,serial=stick",
+			)
+		default:
+			arguments = append(arguments, "-drive", drive("boot", f.ESP, false), "-device", "virtio-blk-pci,drive=boot,serial=esp,bootindex=0")
 		}
 		for _, argument := range m.Arguments {
 			// The stub adds these to the signed command line.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"inlay/internal/boot"
+	"inlay/internal/bootstate"
 	"inlay/test/debian"
 	"inlay/test/machine"
 )
@@ -23,7 +24,8 @@ const liveCmdline = "console=ttyS0 panic=-1 mitigations=off no_timer_check quiet
 // extension with a service, a medium that carries it, a board without keys. It enrols
 // and starts anew under Secure Boot; by db alone the extension is verified and merged,
 // and its service is started by that very boot. What is beside it on the same medium
-// and signed by another key is refused, and nothing else is.
+// and signed by another key is refused, and nothing else is. On a stick, which has
+// partitions, it is the same medium.
 func TestMediumWithExtensions(t *testing.T) {
 	t.Parallel()
 	work := t.TempDir()
@@ -63,8 +65,9 @@ func TestMediumWithExtensions(t *testing.T) {
 	p.run("keep firmware", variableFiles("PK", "KEK", "db", "SecureBoot", "SetupMode"))
 	p.run("told journal journalctl -b -o short-monotonic -u inlay-boot -u systemd-sysext -u story")
 	p.run("answer")
+	medium, variables := filepath.Join(work, "story.iso"), machine.NewBoard(t)
 	results := machine.Run(t, machine.Machine{
-		Firmware: &machine.Firmware{CD: filepath.Join(work, "story.iso"), Reboots: true},
+		Firmware: &machine.Firmware{Variables: variables, Keep: true, CD: medium, Reboots: true},
 		Disks:    []machine.Disk{p.disk(), a.disk}, Deadline: 10 * time.Minute,
 	})
 	a.read()
@@ -75,12 +78,13 @@ func TestMediumWithExtensions(t *testing.T) {
 	}()
 
 	a.state(t, "firmware", true, false)
-	r := n.report(t, "up", map[string]fate{
+	want := map[string]fate{
 		"sysext service": {result: boot.Linked, from: "medium"},
 		"sysext carried": {boot.LeftOut, "medium", "the kernel alone is to check signatures"},
 		"sysext foreign": {boot.Refused, "medium", "signed by CN=inlay test foreign"},
-	})
-	if !r.Boot.TrustedBoot || r.Boot.Profile != "" || r.Hook != "systemd" || r.Trust.Policy != "signed" {
+	}
+	r := n.report(t, "up", want)
+	if !r.Boot.TrustedBoot || r.Boot.State != bootstate.LiveCD || r.Hook != "systemd" || r.Trust.Policy != "signed" {
 		t.Errorf("the report: %+v, hook %q, %+v", r.Boot, r.Hook, r.Trust)
 	}
 	origins := map[string]bool{}
@@ -102,6 +106,29 @@ func TestMediumWithExtensions(t *testing.T) {
 	checkContent(t, results, "up", "carried", "none")
 	checkContent(t, results, "up", "foreign", "none")
 	checkCase(t, results, "units", map[string]string{"service": "active", "said": "started", "target": "active", "boot": "active", "failed": ""})
+
+	bootStick(t, medium, variables, want)
+}
+
+// bootStick boots a medium that is written to a USB stick, on a board that has its keys.
+func bootStick(t *testing.T, medium, variables string, want map[string]fate) {
+	t.Helper()
+	p, a := newPayload(t), newAnswers(t)
+	n := &bootNode{payload: p, a: a}
+	p.script.WriteString(verifyScript)
+	p.script.WriteString(bootScript)
+	p.run("firmware; inlay boot --hook script; told stick-report inlay boot report --json; answer")
+	running := machine.Start(t, machine.Machine{
+		Firmware: &machine.Firmware{Variables: variables, Stick: medium}, Disks: []machine.Disk{p.disk(), a.disk},
+	})
+	running.Wait(t, line("BdsDxe: starting", "USB"))
+	running.Wait(t, machine.Mark("done"))
+	running.Stop()
+	a.read()
+	r := n.report(t, "stick", want)
+	if !r.Boot.TrustedBoot || r.Boot.State != bootstate.Installer || r.Boot.Decided != "boot loader entry norole.conf" {
+		t.Errorf("booted from a stick: %+v", r.Boot)
+	}
 }
 
 // liveOverlay is what a live system has beside Debian: a kernel, systemd's boot loader
