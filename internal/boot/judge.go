@@ -100,14 +100,14 @@ func (p *pass) within(ctx context.Context, w wanted, depth verify.Depth, limit t
 	last.Store(time.Now().UnixNano())
 	done := make(chan verdict, 1)
 	go func() {
-		var v verdict
+		var given verdict
 		defer func() {
 			if crash := recover(); crash != nil { // no image keeps its neighbours out
-				v = verdict{err: fmt.Errorf("%w: %v", errCrashed, crash)}
+				given = verdict{err: fmt.Errorf("%w: %v", errCrashed, crash)}
 			}
-			done <- v
+			done <- given
 		}()
-		v.Verdict, v.err = p.verify(ctx, w, depth, func(int64, int64) { last.Store(time.Now().UnixNano()) })
+		given.Verdict, given.err = p.verify(ctx, w, depth, func(int64, int64) { last.Store(time.Now().UnixNano()) })
 	}()
 	select {
 	case v = <-done:
