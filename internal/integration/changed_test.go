@@ -115,7 +115,8 @@ func TestNext(t *testing.T) {
 		place, remove     int
 	}{
 		{"sysvinit that goes by names", integration.Sysvinit, system(t), 0, 0},
-		{"sysvinit with an order", integration.Sysvinit, system(t, "etc/init.d/.depend.boot"), 1, 1},
+		{"sysvinit with an order", integration.Sysvinit, system(t, "etc/init.d/.depend.boot", "usr/bin/startpar"), 1, 1},
+		{"sysvinit with an order that nothing goes by", integration.Sysvinit, system(t, "etc/init.d/.depend.boot"), 0, 0},
 		{"busybox that calls them", integration.Busybox, calling, 0, 0},
 		{"busybox without its script", integration.Busybox, system(t), 1, 0},
 		{"an initrd", integration.Initramfs, system(t), 1, 1},

@@ -47,5 +47,7 @@ func rebuild(name string) []string {
 }
 
 // ordered says whether sysvinit goes by an order that insserv has made of all
-// scripts: it passes over those that are not in it.
-func ordered(o Options) bool { return exists(o.Root, "etc/init.d/.depend.boot") }
+// scripts: startpar passes over those that are not in it.
+func ordered(o Options) bool {
+	return exists(o.Root, "etc/init.d/.depend.boot") && (exists(o.Root, "bin/startpar") || exists(o.Root, "usr/bin/startpar"))
+}
