@@ -54,6 +54,14 @@ func (m *bootMerger) lendRun() (restore func() error, err error) {
 		return func() error { return nil }, nil
 	}
 	from, to := filepath.Join(s.host.Name(), "run"), filepath.Join(s.root.Name(), "run")
+	// A disk may have it lead elsewhere: out of the system, even.
+	info, err := s.root.Lstat("run")
+	if err == nil && !info.IsDir() {
+		err = fmt.Errorf("%q is no folder", to)
+	}
+	if err != nil {
+		return nil, hint.Wrap(fmt.Errorf("showing the system this boot's /run: %w", err), "make the folder /run in the system's image")
+	}
 	same, err := sameFolder(from, to)
 	if err != nil || same {
 		return func() error { return nil }, err
