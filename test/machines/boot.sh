@@ -54,21 +54,36 @@ by_unit() {
   $(sed -n "s/^ExecStart=\(systemd\)/\1/p" "/usr/lib/systemd/system/systemd-$1.service.d/50-inlay.conf") --no-reload
 }
 
-# plant: puts into each folder in which systemd looks for extensions a folder, an
-# image that is no more than a file system, and one that has a good one's name.
+# plant SYSEXT CONFEXT: puts into each folder in which systemd looks for extensions a
+# folder, an image that is no more than a file system, and one that has a good one's
+# name; and what systemd would lay over all of them where it may be written to.
 plant() {
   for folder in /etc/extensions /run/extensions /var/lib/extensions /usr/local/lib/extensions /usr/lib/extensions; do
     mkdir -p "$folder/planted-folder/usr/lib/extension-release.d" "$folder/planted-folder/usr/share/inlay-test/planted-folder"
     echo ID=_any >"$folder/planted-folder/usr/lib/extension-release.d/extension-release.planted-folder"
     echo planted | tee "$folder/planted-folder/usr/share/inlay-test/planted-folder/name" >"$folder/planted-folder/usr/share/inlay-test/planted-folder/blob"
-    cp /payload/planted.raw "$folder/planted.sysext.raw"
-    cp /payload/planted.raw "$folder/$1.sysext.raw"
+    cp /payload/planted.sysext.raw "$folder"
+    cp /payload/twin.sysext.raw "$folder/$1.sysext.raw"
   done
   for folder in /run/confexts /var/lib/confexts /usr/local/lib/confexts /usr/lib/confexts; do
-    mkdir -p "$folder/planted-folder/etc/extension-release.d"
+    mkdir -p "$folder/planted-folder/etc/extension-release.d" "$folder/planted-folder/etc/inlay-test/planted-folder"
     echo ID=_any >"$folder/planted-folder/etc/extension-release.d/extension-release.planted-folder"
-    echo planted >"$folder/planted-folder/etc/inlay-planted"
+    cp /payload/planted.confext.raw "$folder"
+    cp /payload/twin.confext.raw "$folder/$2.confext.raw"
   done
+  mkdir -p /var/lib/extensions.mutable/usr/share/inlay-test/planted-upper
+}
+
+# planted CASE SYSEXT CONFEXT: what of all that can be seen, and of the good ones.
+planted() {
+  seen=
+  for name in planted planted-folder planted-upper "$2/twin"; do
+    [ ! -e "/usr/share/inlay-test/$name" ] || seen=$seen/usr:$name,
+  done
+  for name in planted planted-folder "$3/twin"; do
+    [ ! -e "/etc/inlay-test/$name" ] || seen=$seen/etc:$name,
+  done
+  result "$1" "seen=$seen sysext=$(cat "/usr/share/inlay-test/$2/name") confext=$(cat "/etc/inlay-test/$3/name")"
 }
 
 # open_folders CASE: which of the folders that plant filled show anything.
@@ -89,4 +104,24 @@ cleared() {
   done
   dmsetup info -c
   losetup -a
+}
+
+# booted: the entry that the boot loader has started.
+booted() {
+  cat /sys/firmware/efi/efivars/LoaderEntrySelected-* | tail -c +5 | tr -d '\0'
+}
+
+# earlier: takes up what an earlier boot of the machine has left for the test.
+earlier() {
+  tar -C /run/answers -xf "$(disk answers)"
+}
+
+# next ENTRY: leaves the answers so far, and starts the machine anew by that entry.
+next() {
+  answer
+  perl -e 'print pack("V v*", 7, map(ord, split(//, $ARGV[0])), 0)' "$1" \
+    >/sys/firmware/efi/efivars/LoaderEntryOneShot-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f
+  sync
+  echo b >/proc/sysrq-trigger
+  sleep 30
 }

@@ -3,6 +3,7 @@
 package machines_test
 
 import (
+	"fmt"
 	"maps"
 	"strings"
 	"testing"
@@ -14,23 +15,27 @@ import (
 	"inlay/test/sample"
 )
 
+// menuProfiles are the profiles that the menu of a bootDisk has.
+func menuProfiles() []string { return []string{"active", "passive", "recovery"} }
+
 // bootDisk is a disk as an installer of Kairos leaves it: a boot menu, an entry and a
-// signed kernel image for each profile, and what else it puts there.
-func (b bootBoard) bootDisk(t *testing.T, entry string, more map[string]string) string {
+// signed kernel image for each profile, of which the first is what starts by itself,
+// and what else it puts there.
+func (b bootBoard) bootDisk(t *testing.T, more map[string]string) string {
 	t.Helper()
 	pair, err := keys.Load(b["boot"].key, b["boot"].certificate)
 	if err != nil {
 		t.Fatal(err)
 	}
-	uki := machine.UKI{Key: b["boot"].key, Certificate: b["boot"].certificate, Arguments: []string{"rd.immucore.uki"}}.Build(t)
 	files := map[string]string{
 		"/EFI/BOOT/BOOTX64.EFI": signedMenu(t, pair),
-		"/loader/loader.conf":   fileOf(t, "timeout 0\ndefault "+entry+".conf\n"),
+		"/loader/loader.conf":   fileOf(t, "timeout 0\ndefault "+menuProfiles()[0]+".conf\n"),
 	}
-	for _, profile := range []string{"active", "passive", "recovery"} {
+	uki := b.uki(t)
+	for _, profile := range menuProfiles() {
 		files["/loader/entries/"+profile+".conf"] = fileOf(t, "title "+profile+"\nefi /EFI/kairos/"+profile+".efi\n")
+		files["/EFI/kairos/"+profile+".efi"] = uki
 	}
-	files["/EFI/kairos/"+entry+".efi"] = uki
 	maps.Copy(files, more)
 	return partitioned(t, []string{sample.ESP}, []string{"aaaaaaaa-2222-4333-8444-555555555555"}, []string{machine.ESP(t, files)})
 }
@@ -39,7 +44,7 @@ func (b bootBoard) bootDisk(t *testing.T, entry string, more map[string]string) 
 // that no boot but those of two profiles uses.
 func (n *bootNode) inProfiles(signer keyPair) {
 	n.t.Helper()
-	for _, profile := range []string{"active", "passive", "recovery", "common"} {
+	for _, profile := range append(menuProfiles(), "common") {
 		n.add(bootExtension{name: "for-" + profile, signer: signer}, profile)
 	}
 	n.add(bootExtension{name: "for-two", signer: signer}, "active", "passive")
@@ -48,11 +53,11 @@ func (n *bootNode) inProfiles(signer keyPair) {
 
 // linkedFor are the extensions of inProfiles that a profile uses.
 func linkedFor(profile string) map[string]fate {
-	want := map[string]fate{"sysext for-common": {result: boot.Linked, from: "common"}}
-	if profile != "" {
-		want["sysext for-"+profile] = fate{result: boot.Linked, from: profile}
+	want := map[string]fate{
+		"sysext for-common":     {result: boot.Linked, from: "common"},
+		"sysext for-" + profile: {result: boot.Linked, from: profile},
 	}
-	if profile == "active" || profile == "passive" {
+	if profile != "recovery" {
 		want["sysext for-two"] = fate{result: boot.Linked, from: profile}
 	}
 	return want
@@ -68,77 +73,97 @@ func names(fates map[string]fate) (linked []string) {
 	return linked
 }
 
-// TestBootProfiles boots each profile, told by the entry of the boot menu and by the
-// kernel's command line, and looks at what is linked and merged. That of active by
-// the command line is TestBootBySystemd, and by the menu TestTrustedBootBySystemd.
+// noPersistent is what the step says in a recovery system that brings its extensions
+// itself: no disk has the node's store.
+const noPersistent = "no partition is labelled COS_PERSISTENT"
+
+// booted checks the report of a boot of one of inProfiles, and what was merged.
+func (n *bootNode) booted(t *testing.T, name, profile string, trusted bool, decided string) {
+	t.Helper()
+	want := linkedFor(profile)
+	r := n.report(t, name, want, noPersistent)
+	if r.Boot.Profile != profile || string(r.Boot.State) != profile || !strings.Contains(r.Boot.Decided, decided) || r.Boot.TrustedBoot != trusted {
+		t.Errorf("%s: booted: %+v", name, r.Boot)
+	}
+	n.merged(t, name, extension.Sysext(), names(want)...)
+}
+
+// TestBootProfiles boots profiles by the kernel's command line, and looks at what is
+// linked and merged. That of active is TestBootBySystemd; by the boot menu all of them
+// are TestTrustedBootByMenu.
 func TestBootProfiles(t *testing.T) {
 	t.Parallel()
-	b := newBootBoard(t)
-	for _, c := range []struct {
-		name, profile, state, decided string
-		trusted                       bool
-		arguments                     []string
-	}{
-		{name: "passive by the menu", profile: "passive", state: "passive", decided: "boot loader entry passive.conf", trusted: true},
-		{name: "recovery by the menu", profile: "recovery", state: "recovery", decided: "boot loader entry recovery.conf", trusted: true},
-		{name: "passive by the command line", profile: "passive", state: "passive", decided: "COS_PASSIVE", arguments: []string{"COS_PASSIVE"}},
-		{name: "reset by the command line", profile: "recovery", state: "autoreset", decided: "kairos.reset", arguments: []string{"COS_RECOVERY", "kairos.reset"}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
+	signer := newKeyPair(t, "signer", "p256")
+	for profile, word := range map[string]string{"passive": "COS_PASSIVE", "recovery": "COS_RECOVERY"} {
+		t.Run(profile, func(t *testing.T) {
 			n := newBootNode(t, "--for", "systemd", "--trusted-boot")
-			n.inProfiles(b["p256"])
-			m := machine.Machine{Arguments: c.arguments}
-			if c.trusted {
-				n.payload.run("firmware")
-				m.Firmware = &machine.Firmware{Variables: b.variables(t), ESP: b.bootDisk(t, c.profile, nil)}
-			} else {
-				n.file("etc/verity.d/signer.crt", readFile(t, b["p256"].certificate))
-			}
+			n.inProfiles(signer)
+			n.file("etc/verity.d/signer.crt", readFile(t, signer.certificate))
 			n.payload.run("inlay boot --hook script; by_unit sysext; looked up")
-			n.run(m)
-			want := linkedFor(c.profile)
-			var expected []string
-			if c.profile == "recovery" {
-				// This one brings its extensions itself: no disk has the node's store.
-				expected = append(expected, "no partition is labelled COS_PERSISTENT")
+			// The same system is started to reset the node.
+			n.payload.run("mkdir -p /run/cos; touch /run/cos/autoreset_mode; inlay boot --hook reset; told reset-report inlay boot report --json")
+			n.run(machine.Machine{Arguments: []string{word}})
+			n.booted(t, "up", profile, false, word)
+			r := n.report(t, "reset", linkedFor("recovery"), noPersistent)
+			if r.Boot.State != "autoreset" || r.Boot.Profile != "recovery" {
+				t.Errorf("reset: %+v", r.Boot)
 			}
-			r := n.report(t, "up", want, expected...)
-			if r.Boot.Profile != c.profile || string(r.Boot.State) != c.state || !strings.Contains(r.Boot.Decided, c.decided) || r.Boot.TrustedBoot != c.trusted {
-				t.Errorf("booted: %+v", r.Boot)
-			}
-			n.merged(t, "up", extension.Sysext(), names(want)...)
 		})
 	}
 }
 
-// TestTrustedBootBySystemd boots systemd from a disk with a boot menu under Secure
-// Boot: the unit takes in what the installer has left beside the kernel image, and
-// closes what somebody may have planted before systemd's own services merge. Without
-// it they merge nothing.
-func TestTrustedBootBySystemd(t *testing.T) {
+// TestTrustedBootByMenu boots each profile from a disk with a boot menu under Secure
+// Boot. The first is of systemd: the unit takes in what the installer has left beside
+// the kernel image, and closes what somebody may have planted before systemd's own
+// services merge. Without it they merge nothing, and they ask for a signature
+// themselves. The others find what the first has left on the disk.
+func TestTrustedBootByMenu(t *testing.T) {
 	t.Parallel()
-	b, foreign := newBootBoard(t), newKeyPair(t, "foreign", "p256")
+	b, foreign := newBootBoard(t, "p256"), newKeyPair(t, "foreign", "p256")
 	n := newBootNode(t, "--for", "systemd", "--trusted-boot")
 	n.bySystemd()
 	n.inProfiles(b["p256"])
+	n.store(extension.Confext(), bootExtension{name: "settings", signer: b["p256"], confext: true}.make(t), "settings", "active")
 	n.add(bootExtension{name: "foreign", signer: foreign}, "active")
 	n.file("etc/verity.d/foreign.crt", readFile(t, foreign.certificate))
 	n.file("etc/systemd/system/systemd-sysext.service.d/99-any.conf",
 		"[Unit]\nConditionPathExists=\n[Service]\nExecStart=\nExecStart=systemd-sysext refresh --image-policy=*\n")
-	n.payload.add("planted.raw", bootExtension{name: "planted", flags: []string{"--filesystem", "squashfs"}, spoil: naked}.make(t))
-	writeFile(t, n.folder+"/prepare.sh", bootScript+"plant for-active\n")
+	n.plants("for-active", "settings")
+	// Only the first is of systemd: another init would take longer and show no more.
+	writeFile(t, n.folder+"/prepare.sh", verifyScript+bootScript+`firmware
+if [ "$(booted)" = active.conf ]; then
+  umount /sys/firmware/efi/efivars
+  plant for-active settings
+else
+  mount -t tmpfs tmpfs /tmp
+  mount --make-rshared /
+  script
+fi
+`)
 	left := bootExtension{name: "left", signer: b["PK"]}.make(t)
 
-	n.payload.run("looked up; open_folders merged; readable up for-active for-common left planted planted-folder foreign")
-	n.payload.run(`result units "settings=$(ls /etc/systemd/system/systemd-sysext.service.d) planted=$(ls /etc/inlay-planted) boot=$(systemctl is-active inlay-boot.service) sysext=$(systemctl is-active systemd-sysext.service)"`)
+	n.payload.run("earlier; case $(booted) in active.conf)")
+	n.payload.run("looked active; open_folders active; planted active-planted for-active settings; readable active for-active left foreign")
+	n.payload.run(`result units "settings=$(ls /etc/systemd/system/systemd-sysext.service.d) boot=$(systemctl is-active inlay-boot.service) sysext=$(systemctl is-active systemd-sysext.service)"`)
 	n.payload.run("told journal journalctl -b -o short-monotonic -u inlay-boot -u systemd-sysext -u systemd-confext")
-	// Switched off, as if it had died: what is linked is not merged.
-	n.payload.run(`{ tr -d '\n' </proc/cmdline; echo ' inlay.boot=0'; } >/run/cmdline`)
-	n.payload.run("mount --bind /run/cmdline /proc/cmdline; systemctl restart inlay-boot; systemctl restart systemd-sysext systemd-confext")
-	n.payload.run("readable off for-active planted planted-folder; open_folders off; told off-report inlay boot report --json")
+	// What comes after the step: systemd asks for a signature all the same.
+	n.payload.run("cp /payload/planted.sysext.raw /run/extensions; systemctl restart systemd-sysext; planted policy for-active settings")
+	n.payload.run("rm /run/extensions/planted.sysext.raw; systemctl restart systemd-sysext; planted again for-active settings")
+	// Switched off, and as if it had died: what is linked is not merged.
+	n.payload.run(`{ tr -d '\n' </proc/cmdline; echo ' inlay.boot=0'; } >/run/cmdline; mount --bind /run/cmdline /proc/cmdline`)
+	n.payload.run("systemctl restart inlay-boot; systemctl restart systemd-sysext systemd-confext; planted off for-active settings; open_folders off-open")
+	n.payload.run("told off-report inlay boot report --json; next passive.conf ;;")
+	for i, profile := range menuProfiles()[1:] {
+		n.payload.run(profile + ".conf) inlay boot --hook script; by_unit sysext; looked " + profile + "; open_folders " + profile + "; planted " + profile + "-planted for-" + profile + " settings")
+		if i == 0 {
+			n.payload.run("next recovery.conf")
+		}
+		n.payload.run(";;")
+	}
+	n.payload.run("esac")
 	results := n.run(machine.Machine{Firmware: &machine.Firmware{
-		Variables: b.variables(t),
-		ESP:       b.bootDisk(t, "active", map[string]string{"/EFI/kairos/active.efi.extra.d/left.sysext.raw": left}),
+		Variables: b.variables(t), Reboots: true,
+		ESP: b.bootDisk(t, map[string]string{"/EFI/kairos/active.efi.extra.d/left.sysext.raw": left}),
 	}})
 	defer func() {
 		if t.Failed() {
@@ -149,25 +174,32 @@ func TestTrustedBootBySystemd(t *testing.T) {
 	want := linkedFor("active")
 	want["sysext left"] = fate{result: boot.Linked, from: "active"}
 	want["sysext foreign"] = fate{boot.Refused, "active", "none of the"}
-	for _, file := range []string{"/run/extensions/planted-folder", "/run/extensions/planted.sysext.raw", "/run/extensions/for-active.sysext.raw", "/run/confexts/planted-folder"} {
-		folder := file[:strings.LastIndex(file, "/")]
-		want[file] = fate{boot.Refused, folder, "only what the boot step has judged"}
-	}
-	r := n.report(t, "up", want)
+	want["confext settings"] = fate{result: boot.Linked, from: "active"}
+	maps.Copy(want, plantedFates("for-active", "settings"))
+	r := n.report(t, "active", want)
 	if r.Hook != "systemd" || !r.Boot.TrustedBoot || !strings.Contains(r.Boot.Decided, "boot loader entry active.conf") || len(r.Taken) != 1 || r.Taken[0].Error != "" {
 		t.Errorf("the report: hook %q, %+v, taken in %+v", r.Hook, r.Boot, r.Taken)
 	}
-	n.merged(t, "up", extension.Sysext(), append(names(linkedFor("active")), "left")...)
-	for name, want := range map[string]string{"for-active": "readable", "for-common": "readable", "left": "readable", "planted": "none", "planted-folder": "none", "foreign": "none"} {
-		checkContent(t, results, "up", name, want)
+	n.merged(t, "active", extension.Sysext(), append(names(linkedFor("active")), "left")...)
+	n.merged(t, "active", extension.Confext(), "settings")
+	for name, want := range map[string]string{"for-active": "readable", "left": "readable", "foreign": "none"} {
+		checkContent(t, results, "active", name, want)
 	}
-	checkCase(t, results, "units", map[string]string{"settings": "", "planted": "", "boot": "active", "sysext": "active"})
-	checkCase(t, results, "merged", map[string]string{"open": ""})
-	checkCase(t, results, "off", map[string]string{"open": ""})
+	checkCase(t, results, "units", map[string]string{"settings": "", "boot": "active", "sysext": "active"})
+	seen := map[string]string{"seen": "", "sysext": "for-active", "confext": "settings"}
+	checkCase(t, results, "active-planted", seen)
+	checkCase(t, results, "policy", with(seen, "sysext", ""))
+	checkCase(t, results, "again", seen)
+	checkCase(t, results, "off", with(seen, "sysext", "", "confext", ""))
+	checkCase(t, results, "off-open", map[string]string{"open": ""})
 	if off := decode[boot.Report](t, n.a, "off-report"); off.Off != "inlay.boot=0" {
 		t.Errorf("off by %q", off.Off)
 	}
-	for _, name := range []string{"for-active", "planted", "planted-folder"} {
-		checkContent(t, results, "off", name, "none")
+	for _, profile := range menuProfiles() {
+		checkCase(t, results, profile, map[string]string{"open": ""})
+	}
+	for _, profile := range menuProfiles()[1:] {
+		n.booted(t, profile, profile, true, fmt.Sprintf("boot loader entry %s.conf", profile))
+		checkCase(t, results, profile+"-planted", with(seen, "sysext", "for-"+profile, "confext", ""))
 	}
 }

@@ -67,6 +67,7 @@ func TestBootBySystemd(t *testing.T) {
 			if r.Hook != "systemd" || r.Boot.Profile != "active" || r.Boot.TrustedBoot || r.Trust.Policy != "signed" {
 				t.Errorf("the report: hook %q, %+v, %+v", r.Hook, r.Boot, r.Trust)
 			}
+			checkedBy(t, r, nil, []string{"hello", "settings", "shared"})
 			n.merged(t, "up", extension.Sysext(), "hello", "shared")
 			n.merged(t, "up", extension.Confext(), "settings")
 			if got := n.verity(t, "up"); got != 3 {

@@ -193,11 +193,11 @@ func withSquashfs(t *testing.T, tree, image string, signer keyPair) {
 		"--private-key", signer.key, "--certificate", signer.certificate)
 }
 
-// withWorld is withInlay for an extension of another name.
+// withWorld is withInlay for an extension of another name, compressed as usual.
 func withWorld(t *testing.T, tree, image string, signer keyPair) {
 	t.Helper()
 	folder := t.TempDir()
-	runInlay(t, "build", "world", "dir:"+tree, "--compression", "none", "--output", folder, "--private-key", signer.key, "--certificate", signer.certificate)
+	runInlay(t, "build", "world", "dir:"+tree, "--output", folder, "--private-key", signer.key, "--certificate", signer.certificate)
 	if err := os.Rename(filepath.Join(folder, "world.sysext.raw"), image); err != nil {
 		t.Fatal(err)
 	}

@@ -41,10 +41,11 @@ func buildImage(t *testing.T, name string, build builder, signer keyPair) string
 	return image
 }
 
-// withInlay builds with the program that this project is about.
+// withInlay builds with the program that this project is about. Files lie in the image
+// as they are, so that tests find their bytes.
 func withInlay(t *testing.T, tree, image string, signer keyPair) {
 	t.Helper()
-	arguments := []string{"build", extensionName, "dir:" + tree, "--output", filepath.Dir(image)}
+	arguments := []string{"build", extensionName, "dir:" + tree, "--compression", "none", "--output", filepath.Dir(image)}
 	if signer != (keyPair{}) {
 		arguments = append(arguments, "--private-key", signer.key, "--certificate", signer.certificate)
 	}
