@@ -102,6 +102,35 @@ func Lock(name string) (unlock func(), err error) {
 	}
 }
 
+// lockLook is how often LockOne looks for a lock that is free.
+const lockLook = 100 * time.Millisecond
+
+// LockOne takes one of n locks called name and waits until one is free.
+func LockOne(name string, n int) (unlock func(), err error) {
+	cache, err := cacheFolder()
+	if err != nil {
+		return nil, err
+	}
+	for {
+		for i := range n {
+			path := filepath.Join(cache, fmt.Sprintf("%s-%d.lock", name, i))
+			file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+			if err != nil {
+				return nil, err
+			}
+			err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+			if err == nil {
+				return func() { file.Close() }, nil
+			}
+			file.Close()
+			if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
+				return nil, fmt.Errorf("locking %q: %w", path, err)
+			}
+		}
+		time.Sleep(lockLook)
+	}
+}
+
 // cacheFolder returns the absolute path of the cache and creates it.
 func cacheFolder() (string, error) {
 	module, err := moduleFolder()

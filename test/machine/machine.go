@@ -3,14 +3,15 @@
 // script from the test runs as PID 1's only job and reports through the serial
 // line; the harness watches it, ends the machine and keeps the log.
 //
-// One machine runs at a time, also over several test binaries, since each keeps
-// a processor busy. KVM is not used: where the tests run it is often there but
+// As many machines run at a time as there are processors, also over several test
+// binaries, since each keeps one busy. KVM is not used: where the tests run it is often there but
 // not fit for a stock kernel. Left out so far: other architectures than amd64.
 package machine
 
 import (
 	"context"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -103,7 +104,7 @@ func Start(t testing.TB, m Machine) *Running {
 	if err != nil {
 		t.Fatal(err)
 	}
-	unlock, err := debian.Lock("machine")
+	unlock, err := debian.LockOne("running", runtime.NumCPU())
 	if err != nil {
 		t.Fatal(err)
 	}
