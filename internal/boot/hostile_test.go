@@ -115,3 +115,20 @@ func TestRequiredSignatures(t *testing.T) {
 		check(t, "results with "+test.cmdline, map[string]boot.Result{"plain": test.want, "tool": test.want}, results(r))
 	}
 }
+
+// TestCommandWords takes words apart as the kernel does.
+func TestCommandWords(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[string][]string{
+		"":                           nil,
+		" \n":                        nil,
+		"a  b=c\td\n":                {"a", "b=c", "d"},
+		`a="b c" "d e" f"g h"i`:      {"a=b c", "d e", "fg hi"},
+		`a "" b`:                     {"a", "", "b"},
+		`a "b c` + "\n":              {"a", "b c"},
+		"x=\xff\xfe y":               {"x=\xff\xfe", "y"},
+		`inlay.boot=1" inlay.boot=0`: {"inlay.boot=1 inlay.boot=0"},
+	} {
+		check(t, line, want, boot.CommandWords(line))
+	}
+}

@@ -64,14 +64,21 @@ func isNo(value string) bool {
 // commandWords takes a command line apart, as the kernel does: between double quotes
 // a blank is one like any other, and the quotes are not part of the word.
 func commandWords(text string) (words []string) {
-	quoted := false
-	for _, word := range strings.FieldsFunc(text, func(r rune) bool {
-		if r == '"' {
-			quoted = !quoted
+	var word []byte
+	begun, quoted := false, false
+	for _, c := range []byte(text + "\n") {
+		switch {
+		case c == '"':
+			begun, quoted = true, !quoted
+		case quoted || c != ' ' && c != '\t' && c != '\n':
+			begun, word = true, append(word, c)
+		case begun:
+			words = append(words, string(word))
+			begun, word = false, word[:0]
 		}
-		return !quoted && (r == ' ' || r == '\t' || r == '\n')
-	}) {
-		words = append(words, strings.ReplaceAll(word, `"`, ""))
+	}
+	if begun { // between quotes that nobody has closed
+		words = append(words, strings.TrimRight(string(word), "\n"))
 	}
 	return words
 }

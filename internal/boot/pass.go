@@ -64,8 +64,8 @@ func (p *pass) run(ctx context.Context) {
 	p.step("firmware", p.mountFirmware)
 	known := p.step("state", p.findState)
 	off := p.switchedOff()
-	// What keeps others out stands, whatever is switched off, and before anything is
-	// read that somebody could have written to bring this step down.
+	// What keeps others out stands, whatever is switched off, and before certificates
+	// and images are read that somebody could have made to bring this step down.
 	p.step("cover", func() (string, error) { return p.cover(ctx) })
 	if off || !known {
 		return
