@@ -76,6 +76,26 @@ func System(t testing.TB) *Root {
 	})
 }
 
+// Sysvinit returns the root of a system whose init is sysvinit's, with the scripts of
+// sysv-rc.
+func Sysvinit(t testing.TB) *Root {
+	t.Helper()
+	return open(t, withoutSystemd("sysvinit", "sysvinit-core", "sysv-rc"))
+}
+
+// OpenRC returns the root of a system whose services OpenRC runs, started by
+// sysvinit's init.
+func OpenRC(t testing.TB) *Root {
+	t.Helper()
+	return open(t, withoutSystemd("openrc", "sysvinit-core", "openrc"))
+}
+
+func withoutSystemd(name string, packages ...string) recipe {
+	return recipe{
+		Name: name, Suite: suite, Packages: append(packages, "kmod", "xz-utils"), Exclude: manuals(), Revision: 1,
+	}
+}
+
 // Engines returns the root with newer container engines than the host's:
 // Docker 26, whose archives name layers by digest, and Podman 5.
 func Engines(t testing.TB) *Root {

@@ -1,11 +1,17 @@
-# trim.sh ROOT: has systemd start the system in ROOT for the script of a test, and
+# trim.sh ROOT: has an init start the system in ROOT for the script of a test, and
 # without what takes an emulated processor long and no test needs. What merges
 # extensions stays as the distribution has it.
 root=$1
 units=$root/etc/systemd/system
 echo inlay-test >"$root/etc/hostname"
 : >"$root/etc/fstab"
-[ -e "$root/usr/lib/systemd/systemd" ] || exit 0
+if [ ! -e "$root/usr/lib/systemd/systemd" ]; then
+  # sysvinit's scripts, and OpenRC's, that wait for what these machines have not.
+  for service in bootmisc.sh brightness hwclock.sh kmod mount-configfs mountnfs-bootclean.sh mountnfs.sh udev urandom; do
+    rm -f "$root"/etc/rcS.d/S??"$service" "$root/etc/runlevels/sysinit/$service"
+  done
+  exit 0
+fi
 mkdir -p "$units/multi-user.target.wants" "$root/etc/systemd/system-generators"
 
 # Not a first boot, which would preset all units and make indexes anew.

@@ -1,4 +1,4 @@
-# bootless.sh: what the machine without systemd is asked. Sourced in it, after
+# bootless.sh: what a machine without systemd is asked. Sourced in it, after
 # verify.sh and boot.sh, when its init has run inlay's own scripts.
 
 # merged CASE: what the kernel says of the merge, since no other tool is there.
@@ -9,7 +9,7 @@ merged() {
     CRYPT-VERITY-*) verity=$((verity + 1)) ;;
     esac
   done
-  result "$1" "systemd=$(ls /usr/lib/systemd 2>/dev/null) init=$(readlink /sbin/init) overlays=$(grep -c '^[^ ]* /usr overlay' /proc/mounts) verity=$verity etc=$(cat /etc/inlay-test/settings/name 2>/dev/null)"
+  result "$1" "systemd=$(ls /run/systemd 2>/dev/null) init=$(readlink /proc/1/exe) overlays=$(grep -c '^[^ ]* /usr overlay' /proc/mounts) verity=$verity etc=$(cat /etc/inlay-test/settings/name 2>/dev/null)"
 }
 
 # spoilt FILE OFFSET: changes a byte of an image that is merged, and forgets what was

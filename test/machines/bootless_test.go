@@ -14,77 +14,70 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"inlay/internal/boot"
 	"inlay/internal/extension"
+	"inlay/test/debian"
 	"inlay/test/machine"
-	"inlay/test/sfdisk"
 )
 
 //go:embed bootless.sh
 var bootlessScript string
 
-// TestBootWithoutSystemd boots a system that has busybox and nothing else: its init
-// runs the scripts that inlay has placed, and inlay's own engine merges what is signed
-// through device-mapper, and nothing of what isn't right.
+// TestBootWithoutSystemd boots systems that have another init, each with the scripts
+// that inlay places for it: one with busybox and nothing else, and Debian's with
+// sysvinit and with OpenRC. inlay's own engine merges what is signed through
+// device-mapper, and nothing of what isn't right.
 func TestBootWithoutSystemd(t *testing.T) {
 	t.Parallel()
-	signer, foreign := inlayKeyPair(t, "signer"), newKeyPair(t, "foreign", "p256")
-	n := newBareNode(t)
-	n.file("etc/verity.d/signer.crt", readFile(t, signer.certificate))
-	runInlay(t, "boot", "install", "--root", n.root, "--for", "busybox")
-
-	want := map[string]fate{}
-	good := []string{"hello", "other", "rsa"}
-	for _, name := range good {
-		e := bootExtension{name: name, signer: signer}
-		if name == "rsa" {
-			e.signer = newKeyPair(t, "rsa", "rsa2048")
-			n.file("etc/verity.d/rsa.crt", readFile(t, e.signer.certificate))
-		}
-		n.add(e, "common")
-		want["sysext "+name] = fate{result: boot.Linked, from: "common"}
-	}
-	settings := bootExtension{name: "settings", signer: signer, confext: true}
-	n.store(extension.Confext(), settings.make(t), "settings", "common")
-	want["confext settings"] = fate{result: boot.Linked, from: "common"}
-
-	var bad []string
-	refuse := func(e bootExtension, reason string) {
-		n.add(e, "common")
-		want["sysext "+e.name] = fate{boot.Refused, "common", reason}
-		bad = append(bad, e.name)
-	}
-	refuse(bootExtension{name: "foreign", signer: foreign}, "signed by CN=inlay test foreign")
-	refuse(bootExtension{name: "unsigned"}, "not signed")
-	refuse(bootExtension{name: "naked", flags: []string{"--filesystem", "squashfs"}, spoil: naked}, "without a hash tree nothing can be signed")
-	refuse(bootExtension{name: "data", signer: signer, spoil: func(t *testing.T, image string) { damage(t, image, "data of the extension data") }}, "block")
-	refuse(bootExtension{name: "signature", signer: signer, spoil: func(t *testing.T, image string) {
-		changed(t, image, func(content []byte, parts []sfdisk.Partition) int64 {
-			start := parts[2].Start
-			return start + int64(bytes.Index(content[start:], []byte(`"}`))) - 20
+	store := newMixedStore(t)
+	for _, c := range []struct {
+		hook, program, service string
+		system                 func(testing.TB) *debian.Root
+	}{
+		{hook: "busybox", program: "/bin/busybox", service: "S05inlay-boot"},
+		{hook: "sysvinit", program: "/usr/sbin/init", service: "inlay-boot", system: debian.Sysvinit},
+		{hook: "openrc", program: "/usr/sbin/init", service: "inlay-boot", system: debian.OpenRC},
+	} {
+		t.Run(c.hook, func(t *testing.T) {
+			var n *bootNode
+			var m machine.Machine
+			if c.system == nil {
+				n = newBareNode(t)
+				runInlay(t, "boot", "install", "--root", n.root, "--for", c.hook)
+			} else {
+				n = newBootNode(t, "--for", c.hook)
+				n.byInittab(c.system(t))
+				// What install says is left to do where insserv orders the scripts.
+				writeFile(t, filepath.Join(n.folder, "prepare.sh"), "[ ! -e /etc/init.d/.depend.boot ] || for service in inlay-boot inlay-boot-good; do update-rc.d $service defaults; done\n")
+			}
+			store.into(n)
+			all := strings.Join(slices.Concat(store.good, store.bad), " ")
+			n.payload.run(bootlessScript)
+			n.payload.run("told up-report inlay boot report --json; told up-status inlay sysext status --json; told state cat /var/lib/kairos/extensions/.inlay/boot.json")
+			n.payload.run("merged up; readable up", all)
+			hello := filepath.Join(n.root, extension.Sysext().Store, "hello.sysext.raw")
+			data := []byte(readFile(t, hello))
+			text := []byte("data of the extension hello")
+			n.payload.run(fmt.Sprintf("spoilt /var/lib/kairos/extensions/hello.sysext.raw %d; readable spoilt hello other",
+				(bytes.Index(data, text)+bytes.LastIndex(data, text))/2))
+			n.payload.run("/etc/init.d/"+c.service, "stop; merged down; readable down hello other; answer")
+			m.Disks = []machine.Disk{n.disk(), n.a.disk}
+			if c.system == nil {
+				m.Root, m.Arguments = machine.BusyboxImage(t, n.root), []string{"init=" + machine.BusyboxInit}
+			} else {
+				m.Root = machine.ImageOf(t, c.system(t))
+			}
+			results := machine.Run(t, m)
+			n.a.read()
+			store.check(t, n, results, c.hook, c.program)
 		})
-	}}, "signature")
-	refuse(bootExtension{name: "architecture", signer: signer, flags: []string{"--arch", "arm64"}}, "arm64")
-	refuse(bootExtension{name: "release", signer: signer, flags: []string{"--release", "ID=other", "--release", "VERSION_ID=1"}}, "other")
+	}
+}
 
-	all := strings.Join(slices.Concat(good, bad), " ")
-	n.payload.run(bootlessScript)
-	n.payload.run("told up-report inlay boot report --json; told up-status inlay sysext status --json; told state cat /var/lib/kairos/extensions/.inlay/boot.json")
-	n.payload.run("merged up; readable up", all)
-	hello := filepath.Join(n.root, extension.Sysext().Store, "hello.sysext.raw")
-	data := []byte(readFile(t, hello))
-	text := []byte("data of the extension hello")
-	n.payload.run(fmt.Sprintf("spoilt /var/lib/kairos/extensions/hello.sysext.raw %d; readable spoilt hello other",
-		(bytes.Index(data, text)+bytes.LastIndex(data, text))/2))
-	n.payload.run("/etc/init.d/S05inlay-boot stop; merged down; readable down hello other; answer")
-	results := machine.Run(t, machine.Machine{
-		Root: machine.BusyboxImage(t, n.root), Arguments: []string{"init=" + machine.BusyboxInit},
-		Disks: []machine.Disk{n.disk(), n.a.disk},
-	})
-	n.a.read()
-
-	r := n.report(t, "up", want)
-	if r.Hook != "busybox" || r.Trust.Policy != "signed" {
+// check looks at what such a machine has made of the store.
+func (s *mixedStore) check(t *testing.T, n *bootNode, results *machine.Results, hook, program string) {
+	t.Helper()
+	r := n.report(t, "up", s.want)
+	if r.Hook != hook || r.Trust.Policy != "signed" {
 		t.Errorf("the report: hook %q, %+v", r.Hook, r.Trust)
 	}
 	for _, m := range r.Merges {
@@ -92,11 +85,15 @@ func TestBootWithoutSystemd(t *testing.T) {
 			t.Errorf("the merge: %+v", m)
 		}
 	}
-	up := map[string]string{"systemd": "", "init": "/bin/busybox", "overlays": "1", "verity": "4", "etc": "settings"}
+	up := map[string]string{"systemd": "", "init": program, "overlays": "1", "verity": "4", "etc": "settings"}
 	if diff := cmp.Diff(up, results.Case(t, "up")); diff != "" {
 		t.Errorf("the kernel's view (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(with(up, "overlays", "0", "verity", "0", "etc", ""), results.Case(t, "down")); diff != "" {
+	left := "0"
+	if hook != "busybox" {
+		left = "3" // the script's own shell was started from the merged /usr, and holds it
+	}
+	if diff := cmp.Diff(with(up, "overlays", "0", "verity", left, "etc", ""), results.Case(t, "down")); diff != "" {
 		t.Errorf("the kernel's view after the end (-want +got):\n%s", diff)
 	}
 	status := decode[struct {
@@ -112,13 +109,13 @@ func TestBootWithoutSystemd(t *testing.T) {
 		}
 	}
 	slices.Sort(merged)
-	if diff := cmp.Diff(good, merged); diff != "" {
+	if diff := cmp.Diff(s.good, merged); diff != "" {
 		t.Errorf("merged as inlay says (-want +got):\n%s", diff)
 	}
-	for _, name := range good {
+	for _, name := range s.good {
 		checkContent(t, results, "up", name, "readable")
 	}
-	for _, name := range bad {
+	for _, name := range s.bad {
 		checkContent(t, results, "up", name, "none")
 	}
 	checkContent(t, results, "spoilt", "hello", "unreadable")
@@ -143,4 +140,18 @@ func newBareNode(t *testing.T) *bootNode {
 		t.Fatal(err)
 	}
 	return n
+}
+
+// byInittab has the init of a system boot that is told what to do by inittab, and the
+// script run once all services of its runlevel are there.
+func (n *bootNode) byInittab(system *debian.Root) {
+	n.t.Helper()
+	n.by("/sbin/init")
+	var table strings.Builder
+	for line := range strings.Lines(readFile(n.t, filepath.Join(system.Folder(), "etc/inittab"))) {
+		if !strings.Contains(line, "getty") { // nobody logs in
+			table.WriteString(line)
+		}
+	}
+	n.file("etc/inittab", table.String()+"test:2:once:"+machine.Init+"\n")
 }
