@@ -55,6 +55,70 @@ systemd-analyze verify --man=no $units 2>&1 | grep -i -e inlay -e sysext -e conf
 	}
 }
 
+// TestIntegrationMarksGood boots systemd with the units that inlay places: the boot is
+// marked good once all has been started and, where that is asked for, nothing failed.
+func TestIntegrationMarksGood(t *testing.T) {
+	t.Parallel()
+	const prepare = `
+cp -a /placed/usr/lib/systemd/. /usr/lib/systemd/
+cp /inlay /usr/bin/inlay
+cat >/etc/systemd/system/last.service <<'UNIT'
+[Service]
+Type=oneshot
+ExecStart=/bin/sh -c 'sleep 1; systemctl show --property=ActiveState --value inlay-boot-good.service >/run/before; exec $how'
+[Install]
+WantedBy=multi-user.target
+UNIT
+systemctl --quiet enable last.service
+`
+	// As systemd-boot-check-no-failures.service, which also waits for graphical.target, and
+	// so in a container for the script below.
+	const check = `
+cat >/etc/systemd/system/check.service <<'UNIT'
+[Unit]
+After=multi-user.target
+Before=boot-complete.target
+[Service]
+Type=oneshot
+ExecStart=/usr/lib/systemd/systemd-boot-check-no-failures
+[Install]
+RequiredBy=boot-complete.target
+UNIT
+systemctl --quiet enable check.service
+`
+	const script = `
+for try in $(seq 200); do
+  systemctl list-jobs --no-legend | grep -v -q job.service || break
+  sleep 0.1
+done
+echo "boot $(systemctl is-active inlay-boot.service), before $(cat /run/before), good $(systemctl is-active inlay-boot-good.service || :)"
+journalctl --quiet --output=cat -u inlay-boot-good.service -t inlay
+systemctl --failed --no-legend --plain
+journalctl --quiet --output=cat --priority=warning _PID=1 | grep -i -e cycle -e inlay || :
+`
+	placed := installed(t, "--for", "systemd")
+	const marked = "good for profile none: it used no extension\n"
+	for _, c := range []struct{ name, prepare, want string }{
+		{"nobody checks", strings.Replace(prepare, "$how", "false", 1), "boot active, before inactive, good active\n" + marked},
+		{"all is well", strings.Replace(prepare, "$how", "true", 1) + check, "boot active, before inactive, good active\n" + marked},
+		{"a unit fails", strings.Replace(prepare, "$how", "false", 1) + check, "boot active, before inactive, good inactive\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			got := debian.System(t).Boot(t, map[string]string{placed: "/placed", inlay: "/inlay"}, c.prepare, script)
+			var lines []string
+			for line := range strings.Lines(got) {
+				if strings.HasPrefix(line, "boot ") || strings.HasPrefix(line, "good for") || strings.Contains(strings.ToLower(line), "cycle") {
+					lines = append(lines, line)
+				}
+			}
+			if strings.Join(lines, "") != c.want {
+				t.Errorf("want:\n%s\ngot:\n%s", c.want, got)
+			}
+		})
+	}
+}
+
 // TestIntegrationScripts has the shells that may run them read the scripts that inlay
 // places, and shellcheck.
 func TestIntegrationScripts(t *testing.T) {
