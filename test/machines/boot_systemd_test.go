@@ -4,6 +4,7 @@ package machines_test
 
 import (
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -85,9 +86,9 @@ func TestBootBySystemd(t *testing.T) {
 				}
 			}
 			dissected := string(n.a.file(t, "dissect"))
-			for _, word := range []string{"sysext for system", "root-verity-sig", "erofs"} {
-				if !strings.Contains(dissected, word) {
-					t.Errorf("systemd-dissect doesn't say %q:\n%s%s", word, dissected, n.a.files["dissect.err"])
+			for _, pattern := range []string{`sysext for system`, `(?m)^ro +root .* erofs .* signed `, `root-verity-sig`} {
+				if !regexp.MustCompile(pattern).MatchString(dissected) {
+					t.Errorf("systemd-dissect doesn't say %q:\n%s%s", pattern, dissected, n.a.files["dissect.err"])
 				}
 			}
 			for _, line := range []string{"sysext: 2 linked, 1 not", "confext: 1 linked, 0 not"} {
