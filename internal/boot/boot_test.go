@@ -228,11 +228,11 @@ func TestTrial(t *testing.T) {
 	n.add(n.signed("other"), "active")
 	n.run()
 	n.good()
-	if err := os.MkdirAll(filepath.Join(n.dir, storeAt, ".inlay/good"), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(n.dir, storeAt, ".inlay/good/active"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	// As the store does when an image is replaced.
-	if err := os.Link(filepath.Join(n.dir, storeAt, "tool.sysext.raw"), filepath.Join(n.dir, storeAt, ".inlay/good/tool.sysext.raw")); err != nil {
+	if err := os.Link(filepath.Join(n.dir, storeAt, "tool.sysext.raw"), filepath.Join(n.dir, storeAt, ".inlay/good/active/tool.sysext.raw")); err != nil {
 		t.Fatal(err)
 	}
 	n.add(n.signed("tool"), "active")
@@ -246,7 +246,7 @@ func TestTrial(t *testing.T) {
 	}
 	n.reboot()
 	r := n.run()
-	check(t, "links when the tries are spent", map[string]string{"tool.sysext.raw": ".inlay/good/tool.sysext.raw", "other.sysext.raw": "other.sysext.raw"}, n.linked())
+	check(t, "links when the tries are spent", map[string]string{"tool.sysext.raw": ".inlay/good/active/tool.sysext.raw", "other.sysext.raw": "other.sysext.raw"}, n.linked())
 	for _, x := range r.Extensions {
 		if x.Name != "other" && !strings.Contains(x.Reason, "2 boots with it were not marked good") {
 			t.Errorf("%s: %s: %q", x.Name, x.Result, x.Reason)
@@ -255,7 +255,7 @@ func TestTrial(t *testing.T) {
 	n.good()
 	n.reboot()
 	n.run()
-	check(t, "links after a good boot with what was before", map[string]string{"tool.sysext.raw": ".inlay/good/tool.sysext.raw", "other.sysext.raw": "other.sysext.raw"}, n.linked())
+	check(t, "links after a good boot with what was before", map[string]string{"tool.sysext.raw": ".inlay/good/active/tool.sysext.raw", "other.sysext.raw": "other.sysext.raw"}, n.linked())
 	n.add(n.signed("tool"), "active")
 	n.reboot()
 	n.run()
@@ -263,7 +263,7 @@ func TestTrial(t *testing.T) {
 	n.reboot()
 	n.run()
 	check(t, "links with a new image", map[string]string{"tool.sysext.raw": "tool.sysext.raw", "other.sysext.raw": "other.sysext.raw"}, n.linked())
-	if _, err := os.Lstat(filepath.Join(n.dir, storeAt, ".inlay/good/tool.sysext.raw")); err == nil {
+	if _, err := os.Lstat(filepath.Join(n.dir, storeAt, ".inlay/good/active/tool.sysext.raw")); err == nil {
 		t.Error("what nothing falls back to is kept")
 	}
 }

@@ -104,12 +104,12 @@ func markGood(ctx context.Context, target *os.Root, k extension.Kind, r *Report,
 		return nil, err
 	}
 	// What a profile may still fall back to stays.
-	return good, s.DropFallbacks(func(fileName string) bool {
+	return good, s.DropFallbacks(func(profile, fileName string) bool {
 		i := slices.IndexFunc(images, func(i store.Image) bool { return i.FileName == fileName })
 		if i < 0 {
 			return true
 		}
-		old, err := s.Fallback(images[i])
-		return err == nil && old != nil && !state.GoodAnywhere(old.Trial())
+		old, err := s.Fallback(profile, images[i])
+		return err == nil && old != nil && !state.Trusted(profile, old.Trial())
 	})
 }

@@ -71,7 +71,7 @@ func (p *pass) tryOut(ctx context.Context, k extension.Kind, all []candidate) []
 func (p *pass) fallBack(ctx context.Context, s *store.Store, state *trial.State, c candidate, t trial.Try) candidate {
 	why := fmt.Sprintf("%d boots with it were not marked good, the last at %s", t.Boots, t.Last.UTC().Format(time.RFC3339))
 	again := fmt.Sprintf("if the fault was not its: inlay %s enable, with its profile, tries it anew", c.kind.Name)
-	good, err := s.Fallback(*c.image)
+	good, err := s.Fallback(p.trialProfile(), *c.image)
 	if err != nil {
 		p.problem("looking for what %s has replaced: %v", c.fileName, err)
 	}

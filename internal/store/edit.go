@@ -144,14 +144,18 @@ func (c *Change) Remove(images []Image) error {
 		if record.Was, _, err = c.store.replaced(record.path()); err != nil {
 			return c.fail(err)
 		}
-		good := step{Place: placeGood, Name: name}
-		if good.Was, _, err = c.store.replaced(good.path()); err != nil {
-			return c.fail(err)
+		more := []step{record}
+		for _, profile := range trialProfiles() {
+			good := step{Place: placeGood + profile, Name: name}
+			if good.Was, _, err = c.store.replaced(good.path()); err != nil {
+				return c.fail(err)
+			}
+			more = append(more, good)
 		}
 		steps = append(steps, st)
-		for _, more := range []step{record, good} {
-			if more.Was != nil {
-				steps = append(steps, more)
+		for _, m := range more {
+			if m.Was != nil {
+				steps = append(steps, m)
 			}
 		}
 	}

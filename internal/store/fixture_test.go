@@ -138,7 +138,7 @@ func mixedStore(t testing.TB) string {
 	}
 	// The first was part of a good boot, the tool has replaced one that was.
 	check(t, s.KeepTrials(goodBoot(named(t, s, "k3s_1.sysext.raw")...)))
-	check(t, os.WriteFile(filepath.Join(dir, storeAt, ".inlay/good/tool_1.0.sysext.raw"), []byte("the tool before"), 0o644))
+	check(t, os.WriteFile(filepath.Join(dir, storeAt, ".inlay/good/active/tool_1.0.sysext.raw"), []byte("the tool before"), 0o644))
 	unlock()
 	for _, link := range []string{storeAt + "/active", storeAt + "/passive"} {
 		check(t, os.Symlink("../k3s_1.sysext.raw", filepath.Join(dir, link, "k3s_1.sysext.raw")))
@@ -147,14 +147,16 @@ func mixedStore(t testing.TB) string {
 	return dir
 }
 
-// goodBoot is the state after a good boot of the profile active with images.
+// goodBoot is the state after good boots of the profiles active and passive with images.
 func goodBoot(images ...store.Image) *trial.State {
 	state := &trial.State{}
 	var used []trial.Image
 	for _, i := range images {
 		used = append(used, i.Trial())
 	}
-	state.Good("active", used, func(string) bool { return true }, time.Unix(1e9, 0).UTC())
+	for _, profile := range []string{"active", "passive"} {
+		state.Good(profile, used, func(string) bool { return true }, time.Unix(1e9, 0).UTC())
+	}
 	return state
 }
 
@@ -194,12 +196,14 @@ func snapshot(t testing.TB, dir string) map[string]string {
 		if i.Record != nil {
 			all["record of "+i.FileName] = i.Record.Digest
 		}
-		good, err := s.Fallback(i)
-		check(t, err)
-		if good != nil {
-			text, err := os.ReadFile(filepath.Join(dir, good.Path))
+		for _, profile := range []string{"active", "passive"} {
+			good, err := s.Fallback(profile, i)
 			check(t, err)
-			all["before "+i.FileName] = string(text)
+			if good != nil {
+				text, err := os.ReadFile(filepath.Join(dir, good.Path))
+				check(t, err)
+				all[profile+" before "+i.FileName] = string(text)
+			}
 		}
 	}
 	return all
@@ -231,11 +235,11 @@ func fsck(t testing.TB, dir string) {
 			t.Errorf("a record %q without an image", e.Name())
 		}
 	}
-	kept, err := os.ReadDir(filepath.Join(own, "good"))
+	kept, err := filepath.Glob(filepath.Join(own, "good", "*", "*"))
 	check(t, err)
-	for _, e := range kept {
-		if _, err := os.Lstat(filepath.Join(dir, storeAt, e.Name())); err != nil {
-			t.Errorf("%q is kept to fall back to, and nothing would", e.Name())
+	for _, at := range kept {
+		if _, err := os.Lstat(filepath.Join(dir, storeAt, filepath.Base(at))); err != nil {
+			t.Errorf("%q is kept to fall back to, and nothing would", at)
 		}
 	}
 	s := open(nil, dir, nil)

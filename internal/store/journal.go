@@ -68,7 +68,7 @@ const (
 	placeImages  = "images"
 	placeRecords = "records"
 	placeRun     = "run"
-	placeGood    = "good"
+	placeGood    = "good/" // with a profile of trials behind it
 )
 
 // folderOf returns the folder of a place, below the store's or the run folder.
@@ -78,8 +78,9 @@ func folderOf(place string) string {
 		return "."
 	case placeRecords:
 		return recordsFolder
-	case placeGood:
-		return goodFolder
+	}
+	if profile, ok := strings.CutPrefix(place, placeGood); ok {
+		return path.Join(goodFolder, profile)
 	}
 	return place
 }
@@ -118,7 +119,7 @@ func parseJournal(text []byte) (*journal, error) {
 
 func (s step) check() error {
 	switch {
-	case s.Place != placeImages && s.Place != placeRecords && s.Place != placeRun && s.Place != placeGood && !isProfile(s.Place):
+	case s.Place != placeImages && s.Place != placeRecords && s.Place != placeRun && !isGoodPlace(s.Place) && !isProfile(s.Place):
 		return fmt.Errorf("the place %q is unknown", s.Place)
 	case !isEntryName(s.Name):
 		return fmt.Errorf("%q is no name of a file", s.Name)
@@ -134,6 +135,12 @@ func (s step) check() error {
 
 // isImageName says whether an entry of the store itself can be an image.
 func isImageName(name string) bool { return isEntryName(name) && name != ownFolder && !isProfile(name) }
+
+// isGoodPlace says whether a place is where the good images of a profile are kept.
+func isGoodPlace(place string) bool {
+	profile, ok := strings.CutPrefix(place, placeGood)
+	return ok && slices.Contains(trialProfiles(), profile)
+}
 
 func isProfile(name string) bool { return slices.Contains(Profiles(), Profile(name)) }
 

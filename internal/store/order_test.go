@@ -90,7 +90,7 @@ func TestNewFoldersLast(t *testing.T) {
 			}
 		}
 	}
-	if made != 9 {
+	if made != 13 {
 		t.Errorf("%d folders were made: %q", made, calls)
 	}
 }

@@ -162,7 +162,11 @@ func (s *Store) make() error {
 			return fmt.Errorf("opening the store %q: %w", s.at, cmpErr(err, fs.ErrNotExist))
 		}
 	}
-	for _, folder := range []string{ownFolder, recordsFolder, asideFolder, stagingFolder, goodFolder} {
+	own := []string{ownFolder, recordsFolder, asideFolder, stagingFolder, goodFolder}
+	for _, profile := range trialProfiles() {
+		own = append(own, path.Join(goodFolder, profile))
+	}
+	for _, folder := range own {
 		if err := s.disk.mkdir(s.dir, folder); err != nil {
 			return s.explain(fmt.Errorf("creating %q: %w", path.Join(s.at, folder), err))
 		}

@@ -7,14 +7,18 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strings"
 
 	"inlay/internal/hint"
 	"inlay/internal/trial"
 )
 
+// trialProfiles are those that boots are counted by; none is of a boot without one.
+func trialProfiles() []string { return []string{"active", "passive", "recovery", "none"} }
+
 // goodPath is where the file lies that an image of the same name has replaced, and
-// that the last good boot used.
-func goodPath(fileName string) string { return path.Join(goodFolder, fileName) }
+// that the last good boot of a profile used.
+func goodPath(profile, fileName string) string { return path.Join(goodFolder, profile, fileName) }
 
 // Trials returns what is known of earlier boots. Where that is damaged it is an
 // error and, beside it, the state that knows of none.
@@ -73,12 +77,13 @@ func trialImage(fileName string, is Identity) trial.Image {
 }
 
 // Fallback returns the image that this one has replaced and that the last good boot
-// used, nil if there is none. It goes by the same name, and lies elsewhere.
-func (s *Store) Fallback(image Image) (*Image, error) {
+// of a profile used, nil if there is none. It goes by the same name, and lies elsewhere.
+func (s *Store) Fallback(profile string, image Image) (*Image, error) {
 	if s.dir == nil {
 		return nil, nil
 	}
-	info, err := s.dir.Lstat(goodPath(image.FileName))
+	at := goodPath(profile, image.FileName)
+	info, err := s.dir.Lstat(at)
 	if err != nil || !info.Mode().IsRegular() {
 		return nil, ignoreNotExist(err)
 	}
@@ -86,31 +91,34 @@ func (s *Store) Fallback(image Image) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	good.Path, good.Profiles = path.Join(s.at, goodPath(image.FileName)), slices.Clone(image.Profiles)
+	good.Path, good.Profiles = path.Join(s.at, at), slices.Clone(image.Profiles)
 	return good, nil
 }
 
 // OpenFallback opens what Fallback has returned.
 func (s *Store) OpenFallback(good Image) (*os.File, error) {
-	return s.openSeen(goodPath(good.FileName), good)
+	return s.openSeen(strings.TrimPrefix(good.Path, s.at+"/"), good)
 }
 
-// DropFallbacks removes what nothing falls back to any more: what is kept beside
-// images for which drop says so. The store must be locked.
-func (s *Store) DropFallbacks(drop func(fileName string) bool) error {
+// DropFallbacks removes what nothing falls back to any more: what is kept for profiles
+// beside images for which drop says so. The store must be locked.
+func (s *Store) DropFallbacks(drop func(profile, fileName string) bool) error {
 	if s.held == nil {
 		return errNotLocked
 	}
-	names, err := entries(s.dir, goodFolder)
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		if !drop(name) {
-			continue
+	for _, profile := range trialProfiles() {
+		names, err := entries(s.dir, path.Join(goodFolder, profile))
+		if err != nil {
+			return err
 		}
-		if err := s.disk.remove(s.dir, goodPath(name)); err != nil {
-			return s.explain(fmt.Errorf("removing \"/%s\": %w", path.Join(s.at, goodPath(name)), err))
+		for _, name := range names {
+			if !drop(profile, name) {
+				continue
+			}
+			at := goodPath(profile, name)
+			if err := s.disk.remove(s.dir, at); err != nil {
+				return s.explain(fmt.Errorf("removing \"/%s\": %w", path.Join(s.at, at), err))
+			}
 		}
 	}
 	return nil
@@ -118,15 +126,15 @@ func (s *Store) DropFallbacks(drop func(fileName string) bool) error {
 
 // clearFallbacks removes those whose image is gone, by whatever tool.
 func (s *Store) clearFallbacks() error {
-	return s.DropFallbacks(func(name string) bool {
+	return s.DropFallbacks(func(_, name string) bool {
 		_, err := s.dir.Lstat(name)
 		return errors.Is(err, fs.ErrNotExist)
 	})
 }
 
 // fallbackSteps are those that keep the file fileName, which is about to be replaced,
-// if the last good boot of some profile used it.
-func (s *Store) fallbackSteps(fileName string) ([]step, error) {
+// for each profile whose last good boot used it.
+func (s *Store) fallbackSteps(fileName string) (steps []step, err error) {
 	info, err := s.dir.Lstat(fileName)
 	if err != nil || !info.Mode().IsRegular() {
 		return nil, ignoreNotExist(err)
@@ -136,17 +144,22 @@ func (s *Store) fallbackSteps(fileName string) ([]step, error) {
 		return nil, err
 	}
 	// A state that is damaged knows of no good boot, and keeps nobody from downloading.
-	if state, _ := s.Trials(); !state.GoodAnywhere(trialImage(fileName, is)) {
-		return nil, nil
+	state, _ := s.Trials()
+	for _, profile := range trialProfiles() {
+		if !state.Trusted(profile, trialImage(fileName, is)) {
+			continue
+		}
+		st := step{
+			Place: placeGood + profile, Name: fileName, Now: &entry{Inode: is.Inode}, Sealed: s.hasRecord(fileName, info),
+			fill: func(name string) error { return s.disk.link(s.dir, fileName, name) },
+		}
+		// What was kept before is of an older good boot.
+		if st.Was, _, err = s.replaced(st.path()); err != nil {
+			return nil, err
+		}
+		if st.Was == nil || st.Was.Inode != is.Inode {
+			steps = append(steps, st)
+		}
 	}
-	at := goodPath(fileName)
-	if _, err := s.dir.Lstat(at); err == nil {
-		return nil, nil
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	return []step{{
-		Place: placeGood, Name: fileName, Now: &entry{Inode: is.Inode}, Sealed: s.hasRecord(fileName, info),
-		fill: func(name string) error { return s.disk.link(s.dir, fileName, name) },
-	}}, nil
+	return steps, nil
 }

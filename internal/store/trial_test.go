@@ -28,20 +28,49 @@ func TestFallback(t *testing.T) {
 	if got := fallback(t, s, "k3s_2.sysext.raw"); got != "" {
 		t.Errorf("what never booted well is kept: %q", got)
 	}
-	check(t, s.DropFallbacks(func(name string) bool { return name == "k3s_1.sysext.raw" }))
+	check(t, s.DropFallbacks(func(_, name string) bool { return name == "k3s_1.sysext.raw" }))
 	if got := fallback(t, s, "k3s_1.sysext.raw"); got != "" {
 		t.Errorf("%q is kept for ever", got)
 	}
 	c, err := s.Remove(named(t, s, "tool_1.0.sysext.raw"))
 	keep(t, c, err)
-	if _, err := os.Lstat(filepath.Join(dir, storeAt, ".inlay/good/tool_1.0.sysext.raw")); !errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Lstat(filepath.Join(dir, storeAt, ".inlay/good/active/tool_1.0.sysext.raw")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("what a removed image has replaced stays: %v", err)
+	}
+}
+
+// TestFallbackOfProfiles keeps for each profile what its own last good boot used.
+func TestFallbackOfProfiles(t *testing.T) {
+	t.Parallel()
+	const name = "k3s_1.sysext.raw"
+	s := open(t, mixedStore(t), nil)
+	unlock := lock(t, s)
+	defer unlock()
+	put(t, s, name, "k3s, next")
+	state, err := s.Trials()
+	check(t, err)
+	state.Good("active", []trial.Image{named(t, s, name)[0].Trial()}, func(string) bool { return true }, time.Unix(2e9, 0))
+	check(t, s.KeepTrials(state))
+	put(t, s, name, "k3s, bad")
+	for profile, want := range map[string]string{"active": "k3s, next", "passive": "k3s, first", "recovery": ""} {
+		if got := fallbackOf(t, s, profile, name); got != want {
+			t.Errorf("%s falls back to %q, want %q", profile, got, want)
+		}
+	}
+	check(t, s.DropFallbacks(func(profile, _ string) bool { return profile == "active" }))
+	if a, p := fallbackOf(t, s, "active", name), fallbackOf(t, s, "passive", name); a != "" || p != "k3s, first" {
+		t.Errorf("one is dropped, and left are %q and %q", a, p)
 	}
 }
 
 func fallback(t *testing.T, s opened, name string) string {
 	t.Helper()
-	good, err := s.Fallback(named(t, s, name)[0])
+	return fallbackOf(t, s, "active", name)
+}
+
+func fallbackOf(t *testing.T, s opened, profile, name string) string {
+	t.Helper()
+	good, err := s.Fallback(profile, named(t, s, name)[0])
 	check(t, err)
 	if good == nil {
 		return ""

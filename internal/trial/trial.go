@@ -134,16 +134,6 @@ func (s *State) Trusted(profile string, im Image) bool {
 	return p != nil && slices.Contains(p.Good, im)
 }
 
-// GoodAnywhere says whether the last good boot of some profile used the image.
-func (s *State) GoodAnywhere(im Image) bool {
-	for name := range s.Profiles {
-		if s.Trusted(name, im) {
-			return true
-		}
-	}
-	return false
-}
-
 // Begin counts a boot that is about to use an image, unless that has booted well,
 // and returns its trial; nil is no trial. If spent, the image had all its boots and
 // nothing is counted: it is not to be used. boot is what the kernel calls this boot:

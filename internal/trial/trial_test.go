@@ -82,7 +82,7 @@ func TestAnotherImage(t *testing.T) {
 		t.Error("what was good in one profile is good in another")
 	}
 	s.Good("active", []trial.Image{next}, wanted, now)
-	if s.Trusted("active", old) || !s.GoodAnywhere(next) {
+	if s.Trusted("active", old) || !s.Trusted("active", next) {
 		t.Error("a good boot did not take the place of the one before")
 	}
 }
