@@ -41,14 +41,14 @@ func (b bootBoard) bootDisk(t *testing.T, more map[string]string) string {
 }
 
 // inProfiles puts an extension for each profile into the store, one for all, and one
-// that no boot but those of two profiles uses.
-func (n *bootNode) inProfiles(signer keyPair) {
+// that no boot but those of two profiles uses, by signers in turn.
+func (n *bootNode) inProfiles(signers ...keyPair) {
 	n.t.Helper()
-	for _, profile := range append(menuProfiles(), "common") {
-		n.add(bootExtension{name: "for-" + profile, signer: signer}, profile)
+	for i, profile := range append(menuProfiles(), "common") {
+		n.add(bootExtension{name: "for-" + profile, signer: signers[i%len(signers)]}, profile)
 	}
-	n.add(bootExtension{name: "for-two", signer: signer}, "active", "passive")
-	n.add(bootExtension{name: "for-none", signer: signer})
+	n.add(bootExtension{name: "for-two", signer: signers[0]}, "active", "passive")
+	n.add(bootExtension{name: "for-none", signer: signers[0]})
 }
 
 // linkedFor are the extensions of inProfiles that a profile uses.
@@ -86,19 +86,29 @@ func (n *bootNode) booted(t *testing.T, name, profile string, trusted bool, deci
 		t.Errorf("%s: booted: %+v", name, r.Boot)
 	}
 	n.merged(t, name, extension.Sysext(), names(want)...)
+	if trusted {
+		checkedBy(t, r, names(want), nil)
+	} else {
+		checkedBy(t, r, nil, names(want))
+	}
 }
 
 // TestBootProfiles boots profiles by the kernel's command line, and looks at what is
-// linked and merged. That of active is TestBootBySystemd; by the boot menu all of them
+// linked and merged: by signers of whom the kernel knows none. That of active is TestBootBySystemd; by the boot menu all of them
 // are TestTrustedBootByMenu.
 func TestBootProfiles(t *testing.T) {
 	t.Parallel()
-	signer := newKeyPair(t, "signer", "p256")
+	var signers []keyPair
+	for _, algorithm := range algorithms() {
+		signers = append(signers, newKeyPair(t, algorithm, algorithm))
+	}
 	for profile, word := range map[string]string{"passive": "COS_PASSIVE", "recovery": "COS_RECOVERY"} {
 		t.Run(profile, func(t *testing.T) {
 			n := newBootNode(t, "--for", "systemd", "--trusted-boot")
-			n.inProfiles(signer)
-			n.file("etc/verity.d/signer.crt", readFile(t, signer.certificate))
+			n.inProfiles(signers...)
+			for i, signer := range signers {
+				n.file(fmt.Sprintf("etc/verity.d/signer-%d.crt", i), readFile(t, signer.certificate))
+			}
 			n.payload.run("inlay boot --hook script; by_unit sysext; looked up")
 			// The same system is started to reset the node.
 			n.payload.run("mkdir -p /run/cos; touch /run/cos/autoreset_mode; inlay boot --hook reset; told reset-report inlay boot report --json")
