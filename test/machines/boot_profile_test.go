@@ -7,6 +7,7 @@ import (
 	"maps"
 	"strings"
 	"testing"
+	"time"
 
 	"inlay/internal/boot"
 	"inlay/internal/extension"
@@ -171,7 +172,7 @@ fi
 		n.payload.run(";;")
 	}
 	n.payload.run("esac")
-	results := n.run(machine.Machine{Firmware: &machine.Firmware{
+	results := n.run(machine.Machine{Deadline: 10 * time.Minute, Firmware: &machine.Firmware{
 		Variables: b.variables(t), Reboots: true,
 		ESP: b.bootDisk(t, map[string]string{"/EFI/kairos/active.efi.extra.d/left.sysext.raw": left}),
 	}})
