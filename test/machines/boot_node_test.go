@@ -227,8 +227,17 @@ func (n *bootNode) merged(t *testing.T, name string, k extension.Kind, want ...s
 			Name, Protection string
 			Merged           bool
 		}
+		Found []struct {
+			Name, Mapping string
+			Merged        bool
+		}
 		Others []string
 	}](t, n.a, name+"-"+k.Name)
+	for _, x := range status.Found {
+		if x.Merged && x.Mapping == "" {
+			t.Errorf("%s %s is merged, and status knows no dm-verity device of it", k.Name, x.Name)
+		}
+	}
 	var byInlay []string
 	for _, x := range status.Extensions {
 		if !x.Merged {
