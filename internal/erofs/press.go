@@ -15,9 +15,11 @@ const (
 	segmentExtra = 64 << 10
 
 	// maxWaiting bounds the queue, in tasks that hold no content, and maxWorking in
-	// those that do: 2 MiB each of LZ4, whatever the number of processors.
+	// those that do: 2 MiB each of LZ4, whatever the number of processors. Encoders
+	// take memory, too, 2 MiB each of zstd: no more of them than maxWorkers.
 	maxWaiting = 1024
-	maxWorking = 40
+	maxWorking = 32
+	maxWorkers = 24
 )
 
 // press is the part of a Writer that compresses. What a call brings goes into
@@ -71,6 +73,7 @@ func newPress(w *Writer, o Options) *press {
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
+	workers = min(workers, maxWorkers)
 	p.workers = make(chan *worker, workers)
 	for range workers {
 		p.workers <- nil // made when there is work

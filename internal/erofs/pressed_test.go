@@ -7,6 +7,7 @@ import (
 	"io"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -245,6 +246,36 @@ func TestPressedDeviceFails(t *testing.T) {
 				t.Errorf("%s: after %v it says %v", name, err, again)
 			}
 		}
+	}
+}
+
+// counting counts its Encoders, which take memory.
+type counting struct {
+	lz4Codec
+	made *atomic.Int32
+}
+
+func (c counting) NewEncoder() erofs.Encoder {
+	c.made.Add(1)
+	return c.lz4Codec.NewEncoder()
+}
+
+// TestPressedEncoders has more workers than memory should be taken for.
+func TestPressedEncoders(t *testing.T) {
+	t.Parallel()
+	var made atomic.Int32
+	w := erofs.NewWriter(&discard{}, erofs.Options{Codec: counting{lz4Codec{1 << 20}, &made}, Workers: 1000})
+	content := compressible(256<<10, 1)
+	for range 200 {
+		if _, err := w.File(attr(syscall.S_IFREG|0o644), int64(len(content)), bytes.NewReader(content)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := w.Finish(&erofs.Dir{Attr: attr(syscall.S_IFDIR | 0o755)}); err != nil {
+		t.Fatal(err)
+	}
+	if got := made.Load(); got > 24 {
+		t.Errorf("%d encoders were made, want at most 24", got)
 	}
 }
 

@@ -49,7 +49,8 @@ func stampFolder(ctx context.Context, path string, of reading) (string, error) {
 	if errors.Join(unix.Fstatfs(fd, &fs), unix.Fstat(fd, &st)) != nil || !ownClock(int64(fs.Type)) || !of.is(&st) {
 		return "", nil
 	}
-	s := stamper{reading: of, device: st.Dev, helpers: make(chan struct{}, runtime.GOMAXPROCS(0)-1)}
+	s := stamper{reading: of, device: st.Dev, busy: make(chan struct{}, runtime.GOMAXPROCS(0))}
+	s.busy <- struct{}{}
 	sum, err := s.folder(ctx, fd, 0)
 	switch {
 	case ctx.Err() != nil:
@@ -64,7 +65,7 @@ func stampFolder(ctx context.Context, path string, of reading) (string, error) {
 type stamper struct {
 	reading
 	device  uint64
-	helpers chan struct{} // room for more goroutines
+	busy    chan struct{} // one for each goroutine at work, not for those that wait
 	buffers sync.Pool     // of *[]byte
 	count   atomic.Int64
 	newest  atomic.Int64 // change, in nanoseconds
@@ -92,9 +93,7 @@ func (s *stamper) folder(ctx context.Context, fd, depth int) (sum [sha256.Size]b
 	// Nobody may be at work below a folder that is closed.
 	defer func() {
 		for _, one := range inside {
-			if one.done != nil {
-				<-one.done
-			}
+			s.wait(one)
 		}
 	}()
 	var st unix.Stat_t
@@ -113,11 +112,7 @@ func (s *stamper) folder(ctx context.Context, fd, depth int) (sum [sha256.Size]b
 		}
 	}
 	for _, one := range inside {
-		if one.done != nil {
-			<-one.done
-			one.done = nil
-		}
-		if one.err != nil {
+		if s.wait(one); one.err != nil {
 			return sum, one.err
 		}
 		marks = append(marks, one.sum[:]...)
@@ -143,18 +138,29 @@ func (s *stamper) below(ctx context.Context, fd int, name string, inode uint64, 
 		one.sum, one.err = s.folder(ctx, sub, depth+1)
 	}
 	select {
-	case s.helpers <- struct{}{}:
+	case s.busy <- struct{}{}:
 		done := make(chan struct{})
 		one.done = done
 		go func() {
 			defer close(done)
-			defer func() { <-s.helpers }()
+			defer func() { <-s.busy }()
 			mark()
 		}()
 	default:
 		mark()
 	}
 	return one
+}
+
+// wait waits for a folder that is being marked, and lets others work meanwhile.
+func (s *stamper) wait(one *inner) {
+	if one.done == nil {
+		return
+	}
+	<-s.busy
+	<-one.done
+	one.done = nil
+	s.busy <- struct{}{}
 }
 
 // readNames returns the names in a folder, sorted, and the bytes that they take
