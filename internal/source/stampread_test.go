@@ -89,7 +89,7 @@ func TestStampOfAnother(t *testing.T) {
 func TestStampOfImage(t *testing.T) {
 	t.Parallel()
 	need.Root(t)
-	mount, umount, make := need.Tool(t, "mount", "mount"), need.Tool(t, "umount", "mount"), need.Tool(t, "mksquashfs", "squashfs-tools")
+	mount, umount, squash := need.Tool(t, "mount", "mount"), need.Tool(t, "umount", "mount"), need.Tool(t, "mksquashfs", "squashfs-tools")
 	folder := t.TempDir()
 	tree, image, at := filepath.Join(folder, "tree"), filepath.Join(folder, "image"), filepath.Join(folder, "at")
 	for _, dir := range []string{tree, at} {
@@ -104,7 +104,7 @@ func TestStampOfImage(t *testing.T) {
 			t.Fatalf("%q: %v\n%s", argv, err, text)
 		}
 	}
-	run(make, tree, image, "-quiet", "-no-progress")
+	run(squash, tree, image, "-quiet", "-no-progress")
 	run(mount, "-t", "squashfs", "-o", "loop,ro", image, at)
 	defer run(umount, at)
 	time.Sleep(40 * time.Millisecond)
