@@ -149,16 +149,16 @@ func twice(plan []planned) []error {
 func whereabouts(folder string) string {
 	rest := ""
 	for at := folder; ; {
-		real, err := filepath.EvalSymlinks(at)
+		there, err := filepath.EvalSymlinks(at)
 		if err == nil {
-			real, err = filepath.Abs(real)
+			there, err = filepath.Abs(there)
 		}
 		above := filepath.Dir(at)
 		switch {
 		case err == nil:
-			return filepath.Join(real, rest)
+			return filepath.Join(there, rest)
 		case above == at:
-			return filepath.Join(folder)
+			return folder
 		}
 		at, rest = above, filepath.Join(filepath.Base(at), rest)
 	}
