@@ -21,6 +21,8 @@ func (c lz4Codec) MaxInput() int { return c.input }
 
 func (c lz4Codec) WindowLog() uint8 { panic("only zstd has windows") }
 
+func (c lz4Codec) Memory() int { return 0 }
+
 func (c lz4Codec) NewEncoder() erofs.Encoder { return &lz4Encoder{} }
 
 type lz4Encoder struct{ lz4.Encoder }
@@ -41,6 +43,8 @@ func (c zstdCodec) Algorithm() erofs.Algorithm { return erofs.ZSTD }
 func (c zstdCodec) MaxInput() int { return c.input }
 
 func (c zstdCodec) WindowLog() uint8 { return 20 }
+
+func (c zstdCodec) Memory() int { return 4 << 20 }
 
 func (c zstdCodec) NewEncoder() erofs.Encoder {
 	e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(c.level), zstd.WithEncoderConcurrency(1),

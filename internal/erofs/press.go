@@ -15,11 +15,13 @@ const (
 	segmentExtra = 64 << 10
 
 	// maxWaiting bounds the queue, in tasks that hold no content, and maxWorking in
-	// those that do: 2 MiB each of LZ4, whatever the number of processors. Encoders
-	// take memory, too, 2 MiB each of zstd: no more of them than maxWorkers.
+	// those that do: 2 MiB each of LZ4, whatever the number of processors.
 	maxWaiting = 1024
-	maxWorking = 32
-	maxWorkers = 24
+	maxWorking = 20
+
+	// maxWorkers bounds the encoders, and maxEncoders the bytes that they take.
+	maxWorkers  = 16
+	maxEncoders = 80 << 20
 )
 
 // press is the part of a Writer that compresses. What a call brings goes into
@@ -73,7 +75,7 @@ func newPress(w *Writer, o Options) *press {
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	workers = min(workers, maxWorkers)
+	workers = max(min(workers, maxWorkers, maxEncoders/max(o.Codec.Memory(), 1)), 1)
 	p.workers = make(chan *worker, workers)
 	for range workers {
 		p.workers <- nil // made when there is work

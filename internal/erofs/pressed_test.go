@@ -252,8 +252,11 @@ func TestPressedDeviceFails(t *testing.T) {
 // counting counts its Encoders, which take memory.
 type counting struct {
 	lz4Codec
-	made *atomic.Int32
+	memory int
+	made   *atomic.Int32
 }
+
+func (c counting) Memory() int { return c.memory }
 
 func (c counting) NewEncoder() erofs.Encoder {
 	c.made.Add(1)
@@ -263,19 +266,21 @@ func (c counting) NewEncoder() erofs.Encoder {
 // TestPressedEncoders has more workers than memory should be taken for.
 func TestPressedEncoders(t *testing.T) {
 	t.Parallel()
-	var made atomic.Int32
-	w := erofs.NewWriter(&discard{}, erofs.Options{Codec: counting{lz4Codec{1 << 20}, &made}, Workers: 1000})
 	content := compressible(256<<10, 1)
-	for range 200 {
-		if _, err := w.File(attr(syscall.S_IFREG|0o644), int64(len(content)), bytes.NewReader(content)); err != nil {
+	for memory, most := range map[int]int32{0: 16, 2 << 20: 16, 40 << 20: 2, 1 << 30: 1} {
+		var made atomic.Int32
+		w := erofs.NewWriter(&discard{}, erofs.Options{Codec: counting{lz4Codec{1 << 20}, memory, &made}, Workers: 1000})
+		for range 100 {
+			if _, err := w.File(attr(syscall.S_IFREG|0o644), int64(len(content)), bytes.NewReader(content)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := w.Finish(&erofs.Dir{Attr: attr(syscall.S_IFDIR | 0o755)}); err != nil {
 			t.Fatal(err)
 		}
-	}
-	if _, err := w.Finish(&erofs.Dir{Attr: attr(syscall.S_IFDIR | 0o755)}); err != nil {
-		t.Fatal(err)
-	}
-	if got := made.Load(); got > 24 {
-		t.Errorf("%d encoders were made, want at most 24", got)
+		if got := made.Load(); got > most {
+			t.Errorf("%d encoders of %d bytes were made, want at most %d", got, memory, most)
+		}
 	}
 }
 
