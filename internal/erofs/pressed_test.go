@@ -224,6 +224,10 @@ func TestPressedRefuses(t *testing.T) {
 // TestPressedDeviceFails: an error of a write far behind comes out, and stays.
 func TestPressedDeviceFails(t *testing.T) {
 	t.Parallel()
+	contents := make([][]byte, 20)
+	for i := range contents {
+		contents[i] = mixed(1<<20, uint64(i))
+	}
 	for name, o := range sorted(pressed()) {
 		for _, at := range []int64{0, 4096, 1 << 20, 3 << 20} {
 			m := newMemory()
@@ -231,9 +235,9 @@ func TestPressedDeviceFails(t *testing.T) {
 			w := erofs.NewWriter(m, o)
 			root := &erofs.Dir{Attr: attr(syscall.S_IFDIR | 0o755)}
 			var err error
-			for i := 0; i < 20 && err == nil; i++ {
+			for i := 0; i < len(contents) && err == nil; i++ {
 				var ref erofs.Ref
-				ref, err = w.File(attr(syscall.S_IFREG|0o644), 1<<20, bytes.NewReader(mixed(1<<20, uint64(i))))
+				ref, err = w.File(attr(syscall.S_IFREG|0o644), 1<<20, bytes.NewReader(contents[i]))
 				root.Entries = append(root.Entries, erofs.Dirent{Name: fmt.Sprint(i), Type: syscall.S_IFREG, Ref: ref})
 			}
 			if err == nil {
