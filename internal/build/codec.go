@@ -79,6 +79,8 @@ func (lz4Codec) MaxInput() int { return lz4.MaxSize }
 
 func (lz4Codec) WindowLog() uint8 { return 0 }
 
+func (lz4Codec) Memory() int { return 512 << 10 }
+
 func (c lz4Codec) NewEncoder() erofs.Encoder { return &lz4Encoder{codec: c} }
 
 type lz4Encoder struct {
@@ -109,6 +111,8 @@ func (zstdCodec) MaxInput() int { return zstd.MaxInput }
 
 func (zstdCodec) WindowLog() uint8 { return windowLog }
 
+func (zstdCodec) Memory() int { return 2 << 20 }
+
 func (zstdCodec) NewEncoder() erofs.Encoder { return new(zstdEncoder) }
 
 type zstdEncoder struct{ encoder zstd.Encoder }
@@ -128,6 +132,8 @@ func (libraryCodec) Algorithm() erofs.Algorithm { return erofs.ZSTD }
 func (libraryCodec) MaxInput() int { return libraryContent }
 
 func (libraryCodec) WindowLog() uint8 { return windowLog }
+
+func (libraryCodec) Memory() int { return 40 << 20 } // most of it a table of positions
 
 func (libraryCodec) NewEncoder() erofs.Encoder {
 	// No checksum: Linux doesn't look at it, and the hash tree is better.

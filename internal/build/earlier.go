@@ -3,6 +3,7 @@ package build
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"inlay/internal/extension"
@@ -48,34 +49,40 @@ func (b *builder) earlierLayers(ctx context.Context) error {
 // does not, and that no layer above deletes.
 func (b *builder) scanEarlier(ctx context.Context) (LeftOut, error) {
 	var missing LeftOut
-	seen := map[string]bool{}
-	folders := b.folders()
-	for i := b.result.Source.Layers[0] - 2; i >= 0; i-- {
-		here := tree.Mask{}
-		err := b.image.Layers[i].Names(ctx, func(e *tree.Entry) error {
-			here.Delete(e)
-			switch e.Kind {
-			case tree.Directory, tree.Whiteout, tree.Opaque:
-				return nil
-			}
-			if seen[e.Name] || !extension.Within(e.Name, folders) || b.tree.Lookup(e.Name) != nil || b.deleted.Hides(e.Name) {
-				return nil
-			}
-			if len(seen) == maxScanned {
-				return errEnough
-			}
-			seen[e.Name] = true
-			missing.add(e.Name)
-			return nil
-		})
-		if errors.Is(err, errEnough) {
-			break
+	count, folders := b.result.Source.Layers[0]-1, b.folders()
+	names, deleted := make([][]string, count), make([]tree.Mask, count)
+	kept := 0
+	err := b.image.NamesBelow(ctx, count, func(layer int, e *tree.Entry) error {
+		if deleted[layer] == nil {
+			deleted[layer] = tree.Mask{}
 		}
-		if err != nil {
-			return LeftOut{}, err
+		deleted[layer].Delete(e)
+		switch e.Kind {
+		case tree.Directory, tree.Whiteout, tree.Opaque:
+			return nil
+		}
+		if !extension.Within(e.Name, folders) || b.tree.Lookup(e.Name) != nil || b.deleted.Hides(e.Name) {
+			return nil
+		}
+		if kept++; kept > maxScanned {
+			return errEnough
+		}
+		names[layer] = append(names[layer], strings.Clone(e.Name))
+		return nil
+	})
+	if err != nil && !errors.Is(err, errEnough) {
+		return LeftOut{}, err
+	}
+	seen := map[string]bool{}
+	for layer, here := range slices.Backward(names) {
+		for _, name := range here {
+			if !seen[name] && !b.deleted.Hides(name) {
+				seen[name] = true
+				missing.add(name)
+			}
 		}
 		// Deletions act on the layers below their own.
-		b.deleted.Join(here)
+		b.deleted.Join(deleted[layer])
 	}
 	return missing, nil
 }

@@ -17,7 +17,7 @@ func Make(ctx context.Context, from source.Options, o Options) (result *Result, 
 	known := o.recorded()
 	defer known.close()
 	if known != nil {
-		stamp, err := source.Stamp(ctx, o.Reference, from, time.Time{})
+		stamp, err := source.Stamp(ctx, o.Reference, from)
 		if err != nil {
 			return nil, err
 		}
@@ -38,17 +38,8 @@ func Make(ctx context.Context, from source.Options, o Options) (result *Result, 
 		return same, nil
 	}
 	asked := o // Run decides what was left to it
-	o.identity = func() string {
-		if stamp := image.Stamp(); stamp != "" {
-			return asked.identify(stamp)
-		}
-		// Asked only now: whatever has changed since the build began shows.
-		stamp, err := source.Stamp(ctx, asked.Reference, from, began)
-		if err != nil {
-			return ""
-		}
-		return asked.identify(stamp)
-	}
+	// Asked when all is read: whatever has changed since the build began shows.
+	o.identity = func() string { return asked.identify(image.StampRead(ctx, began)) }
 	return Run(ctx, image, o)
 }
 

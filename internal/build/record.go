@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -86,7 +87,7 @@ func (k *known) close() {
 }
 
 // recorded returns the image that is to be made, if it is there, has a record,
-// and was not written to since; nil otherwise. Another's link to an image is not it.
+// and was not written to since; nil otherwise. Another's image, or a link to one, is not it.
 func (o *Options) recorded() *known {
 	if o.Again || !o.recordable() {
 		return nil
@@ -118,6 +119,10 @@ func (k *known) read() error {
 	}
 	if !info.Mode().IsRegular() || info.Size() != k.record.Size || info.ModTime().UnixNano() != k.record.Modified {
 		return errors.New("it was written to")
+	}
+	// Whoever may write to the file may write its record, too.
+	if st, ok := info.Sys().(*syscall.Stat_t); !ok || int(st.Uid) != os.Geteuid() || info.Mode()&0o022 != 0 {
+		return errors.New("it is another's")
 	}
 	return nil
 }

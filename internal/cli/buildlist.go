@@ -130,10 +130,11 @@ func twice(plan []planned) []error {
 	var wrong []error
 	first := map[string]planned{}
 	for _, p := range plan {
-		path := filepath.Join(p.job.Options.Output, p.job.Options.Kind.FileName(p.job.Options.Name))
-		other, taken := first[path]
+		name := p.job.Options.Kind.FileName(p.job.Options.Name)
+		path, same := filepath.Join(p.job.Options.Output, name), filepath.Join(whereabouts(p.job.Options.Output), name)
+		other, taken := first[same]
 		if !taken {
-			first[path] = p
+			first[same] = p
 			continue
 		}
 		wrong = append(wrong, p.entry.At(hint.Wrap(
@@ -141,6 +142,26 @@ func twice(plan []planned) []error {
 			"give them different folders: in output, {arch} stands for the architecture")))
 	}
 	return wrong
+}
+
+// whereabouts returns the one path of a folder that has several, as far as it
+// is there.
+func whereabouts(folder string) string {
+	rest := ""
+	for at := folder; ; {
+		there, err := filepath.EvalSymlinks(at)
+		if err == nil {
+			there, err = filepath.Abs(there)
+		}
+		above := filepath.Dir(at)
+		switch {
+		case err == nil:
+			return filepath.Join(there, rest)
+		case above == at:
+			return folder
+		}
+		at, rest = above, filepath.Join(filepath.Base(at), rest)
+	}
 }
 
 // job is what the list and the flags say of one image.

@@ -2,8 +2,10 @@ package content_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 	"testing"
 
@@ -90,6 +92,32 @@ func TestHostileTrees(t *testing.T) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}
 		})
+	}
+}
+
+// TestManyFiles walks folders in folders that hold too much in all. What is listed
+// waits in memory, so that no more of it may be than can be walked.
+func TestManyFiles(t *testing.T) {
+	t.Parallel()
+	const each = 1_500_000
+	names, files := make([]string, each), make([]*content.Fake, each)
+	for i := range each {
+		names[i], files[i] = fmt.Sprintf("%07d", i), fakeFile("")
+		if i > 0 {
+			files[i] = files[1]
+		}
+	}
+	root := fakeFolder()
+	for range 3 {
+		inside := slices.Clone(files)
+		inside[0] = root
+		root = fakeFolder()
+		root.Names, root.Files = names, inside
+	}
+	count := 0
+	err := content.NewFake(root).Walk(t.Context(), func(*content.File) error { count++; return nil })
+	if err == nil || !strings.Contains(err.Error(), "more than 4000000 files") || count > 10 {
+		t.Errorf("after %d files: %v", count, err)
 	}
 }
 

@@ -25,7 +25,7 @@ func (t *Tree) FileSystem() string { return t.kind }
 // holds, and what is in one folder in bytewise order of names. It ends with
 // the first error, that of fn as it is.
 func (t *Tree) Walk(ctx context.Context, fn func(*File) error) error {
-	w := &walk{tree: t, fn: fn, seen: map[any]bool{}}
+	w := &walk{tree: t, fn: fn, seen: map[any]bool{}, count: 1}
 	return w.visit(ctx, ".", t.root, 0)
 }
 
@@ -34,17 +34,14 @@ type walk struct {
 	tree  *Tree
 	fn    func(*File) error
 	seen  map[any]bool // the folders met so far
-	count int
+	count int          // of files met, or listed and still to come
 }
 
 func (w *walk) visit(ctx context.Context, path string, n node, depth int) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	w.count++
 	switch {
-	case w.count > maxFiles:
-		return fmt.Errorf("there are more than %d files", maxFiles)
 	case depth > maxDepth:
 		return fmt.Errorf("reading %q: more than %d folders deep", short(path), maxDepth)
 	case len(path) > maxPath:
@@ -65,6 +62,10 @@ func (w *walk) visit(ctx context.Context, path string, n node, depth int) error 
 	list, err := w.tree.children(path, n)
 	if err != nil {
 		return err
+	}
+	// The lists of all folders above are in memory until they were walked.
+	if w.count += len(list); w.count > maxFiles {
+		return fmt.Errorf("reading the folder %q: there are more than %d files", rooted(path), maxFiles)
 	}
 	for _, c := range list {
 		if err := w.visit(ctx, below(path, c.name), c.node, depth+1); err != nil {

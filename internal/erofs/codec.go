@@ -18,6 +18,10 @@ type Codec interface {
 	// make the same bytes of the same input.
 	NewEncoder() Encoder
 
+	// Memory returns about how many bytes an Encoder takes: there may be fewer of
+	// them than processors.
+	Memory() int
+
 	// MaxInput returns the most bytes of content that one call of Compress is
 	// given, a multiple of BlockSize.
 	MaxInput() int

@@ -17,7 +17,11 @@ const (
 	// maxWaiting bounds the queue, in tasks that hold no content, and maxWorking in
 	// those that do: 2 MiB each of LZ4, whatever the number of processors.
 	maxWaiting = 1024
-	maxWorking = 40
+	maxWorking = 20
+
+	// maxWorkers bounds the encoders, and maxEncoders the bytes that they take.
+	maxWorkers  = 16
+	maxEncoders = 80 << 20
 )
 
 // press is the part of a Writer that compresses. What a call brings goes into
@@ -71,6 +75,7 @@ func newPress(w *Writer, o Options) *press {
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
+	workers = max(min(workers, maxWorkers, maxEncoders/max(o.Codec.Memory(), 1)), 1)
 	p.workers = make(chan *worker, workers)
 	for range workers {
 		p.workers <- nil // made when there is work

@@ -7,6 +7,7 @@ import (
 	"io"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -223,6 +224,10 @@ func TestPressedRefuses(t *testing.T) {
 // TestPressedDeviceFails: an error of a write far behind comes out, and stays.
 func TestPressedDeviceFails(t *testing.T) {
 	t.Parallel()
+	contents := make([][]byte, 20)
+	for i := range contents {
+		contents[i] = mixed(1<<20, uint64(i))
+	}
 	for name, o := range sorted(pressed()) {
 		for _, at := range []int64{0, 4096, 1 << 20, 3 << 20} {
 			m := newMemory()
@@ -230,9 +235,9 @@ func TestPressedDeviceFails(t *testing.T) {
 			w := erofs.NewWriter(m, o)
 			root := &erofs.Dir{Attr: attr(syscall.S_IFDIR | 0o755)}
 			var err error
-			for i := 0; i < 20 && err == nil; i++ {
+			for i := 0; i < len(contents) && err == nil; i++ {
 				var ref erofs.Ref
-				ref, err = w.File(attr(syscall.S_IFREG|0o644), 1<<20, bytes.NewReader(mixed(1<<20, uint64(i))))
+				ref, err = w.File(attr(syscall.S_IFREG|0o644), 1<<20, bytes.NewReader(contents[i]))
 				root.Entries = append(root.Entries, erofs.Dirent{Name: fmt.Sprint(i), Type: syscall.S_IFREG, Ref: ref})
 			}
 			if err == nil {
@@ -244,6 +249,41 @@ func TestPressedDeviceFails(t *testing.T) {
 			if _, again := w.Finish(root); !errors.Is(again, errDisk) {
 				t.Errorf("%s: after %v it says %v", name, err, again)
 			}
+		}
+	}
+}
+
+// counting counts its Encoders, which take memory.
+type counting struct {
+	lz4Codec
+	memory int
+	made   *atomic.Int32
+}
+
+func (c counting) Memory() int { return c.memory }
+
+func (c counting) NewEncoder() erofs.Encoder {
+	c.made.Add(1)
+	return c.lz4Codec.NewEncoder()
+}
+
+// TestPressedEncoders has more workers than memory should be taken for.
+func TestPressedEncoders(t *testing.T) {
+	t.Parallel()
+	content := compressible(256<<10, 1)
+	for memory, most := range map[int]int32{0: 16, 2 << 20: 16, 40 << 20: 2, 1 << 30: 1} {
+		var made atomic.Int32
+		w := erofs.NewWriter(&discard{}, erofs.Options{Codec: counting{lz4Codec{1 << 20}, memory, &made}, Workers: 1000})
+		for range 100 {
+			if _, err := w.File(attr(syscall.S_IFREG|0o644), int64(len(content)), bytes.NewReader(content)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := w.Finish(&erofs.Dir{Attr: attr(syscall.S_IFDIR | 0o755)}); err != nil {
+			t.Fatal(err)
+		}
+		if got := made.Load(); got > most {
+			t.Errorf("%d encoders of %d bytes were made, want at most %d", got, memory, most)
 		}
 	}
 }

@@ -47,7 +47,7 @@ func TestFsckReadsPressed(t *testing.T) {
 	for name, o := range sorted(pressed()) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for name, root := range sorted(map[string]*node{"edges": hardToPack(), "random": randomPressed(5)}) {
+			for name, root := range sorted(map[string]*node{"edges": hardToPack(), "random": keep("random 5", func() *node { return randomPressed(5) })}) {
 				image, needs := buildNeeding(t, root, o)
 				compare(t, want(root), readOS(t, fsckNewest(t, image)), fsckBlind)
 				if needs.Kernel.Compare(erofs.DefaultKernel()) <= 0 {

@@ -17,7 +17,8 @@ func (u *Unsupported) Error() string { return "erofs: " + u.Feature + " is not s
 // anyone. It reads what Linux reads, refuses what two readers might take for two
 // things, and holds every count and size against the image or against a bound of
 // its own before anything is allocated. What a file takes to read is its own
-// size; memory is a few megabytes, whatever the image says.
+// size; memory is a few megabytes, whatever the image says, and the names of a
+// folder.
 //
 // It reads blocks of 512 bytes to 64 KiB; content in whole blocks, behind inodes
 // and in chunks with holes; clusters that LZ4 (with and without padding), LZMA,

@@ -9,8 +9,12 @@ import (
 	"strings"
 )
 
-// maxEntries bounds the names of a folder that is read, and with them memory.
-const maxEntries = 4_000_000
+// Bounds on a folder that is read. A block may hold one name alone, or be stored
+// once for many folders: neither says much about the other.
+const (
+	maxEntries = 4_000_000
+	maxNames   = 256 << 20 // bytes of blocks of names
+)
 
 // Entry is a name in a folder.
 type Entry struct {
@@ -34,6 +38,9 @@ func (f *FileSystem) ReadDir(n *Inode) ([]Entry, error) {
 func (f *FileSystem) readDir(n *Inode) ([]Entry, error) {
 	if err := n.checkType(typeFolder); err != nil {
 		return nil, err
+	}
+	if n.Size > maxNames {
+		return nil, fmt.Errorf("%d bytes of names, and at most %d are read", n.Size, maxNames)
 	}
 	content, err := f.content(n)
 	if err != nil {

@@ -93,6 +93,7 @@ func TestHostile(t *testing.T) {
 		"not itself":      {path: "folder", part: "names", at: 0, bytes: "\x01", want: `"." is inode 1`},
 		"not above":       {path: "folder", part: "names", at: 12, bytes: "\x01", want: `".." is inode 1`},
 		"no such type":    {path: "folder", part: "names", at: 36 + 10, bytes: "\x09", want: "is of type 9, which is none"},
+		"endless names":   {path: "folder", part: "inode", at: 8, bytes: "\x01\x00\x00\x10", want: "268435457 bytes of names"},
 		"type unknown":    {path: "folder", part: "names", at: 36 + 10, bytes: "\x00", want: "is of type 0, which is none"},
 
 		"an attribute far":   {path: "text", part: "attributes", at: 16 + 3, bytes: "\xff", want: "an entry of"},

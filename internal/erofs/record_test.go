@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"syscall"
 	"testing"
@@ -43,7 +44,9 @@ func want(root *node) map[string]record {
 			r.Xattrs[x.Name] = string(x.Value)
 		}
 		if n.attr.Mode&syscall.S_IFMT == syscall.S_IFREG {
-			r.Content = digest(n.content)
+			if r.Content = n.sum; r.Content == "" {
+				r.Content = digest(n.content)
+			}
 		}
 		if n.children != nil {
 			r.Links = 2
@@ -84,6 +87,7 @@ func readOS(t testing.TB, dir string) map[string]record {
 	t.Helper()
 	records := make(map[string]record)
 	first := make(map[uint64]string)
+	buf := make([]byte, 1<<17)
 	err := filepath.WalkDir(dir, func(name string, _ os.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -120,7 +124,7 @@ func readOS(t testing.TB, dir string) map[string]record {
 			}
 			r.SameAs = first[st.Ino]
 		}
-		if err := readXattrs(name, r.Xattrs); err != nil {
+		if err := readXattrs(name, buf, r.Xattrs); err != nil {
 			return err
 		}
 		records[rel] = r
@@ -132,8 +136,7 @@ func readOS(t testing.TB, dir string) map[string]record {
 	return records
 }
 
-func readXattrs(name string, into map[string]string) error {
-	buf := make([]byte, 1<<17)
+func readXattrs(name string, buf []byte, into map[string]string) error {
 	n, err := unix.Llistxattr(name, buf)
 	if err != nil {
 		return fmt.Errorf("listing attributes of %q: %w", name, err)
@@ -154,6 +157,9 @@ func compare(t testing.TB, want, got map[string]record, blind func(path string, 
 	t.Helper()
 	if blind != nil {
 		want, got = mask(want, blind), mask(got, blind)
+	}
+	if reflect.DeepEqual(want, got) { // which takes a hundredth of the time
+		return
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("tree differs (-want +got):\n%.8000s", diff)

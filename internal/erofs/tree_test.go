@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -24,8 +25,53 @@ type node struct {
 	target   string // of a symlink
 	children map[string]*node
 
+	sum   string // its digest, if that is known
 	ref   erofs.Ref
 	links uint32
+}
+
+// kept are trees that take long to make, by name.
+var kept sync.Map
+
+// keep returns a copy of the tree of that name, which is made once. The contents
+// are the same for all.
+func keep(name string, fresh func() *node) *node {
+	made, _ := kept.LoadOrStore(name, sync.OnceValue(func() *node {
+		root := fresh()
+		root.digest()
+		return root
+	}))
+	once, ok := made.(func() *node)
+	if !ok {
+		panic(name)
+	}
+	return once().clone(map[*node]*node{})
+}
+
+// digest takes down what the contents are.
+func (n *node) digest() {
+	if n.attr.Mode&syscall.S_IFMT == syscall.S_IFREG {
+		n.sum = digest(n.content)
+	}
+	for _, c := range n.children {
+		c.digest()
+	}
+}
+
+// clone copies a tree, but for the contents. Hard links remain what they are.
+func (n *node) clone(copies map[*node]*node) *node {
+	if c := copies[n]; c != nil {
+		return c
+	}
+	c := *n
+	copies[n] = &c
+	if n.children != nil {
+		c.children = make(map[string]*node, len(n.children))
+		for name, child := range n.children {
+			c.children[name] = child.clone(copies)
+		}
+	}
+	return &c
 }
 
 var buildTime = time.Unix(1_700_000_000, 123_456_789)
@@ -175,7 +221,9 @@ func xattrs(pairs ...string) func(*erofs.Attr) {
 }
 
 // everything is a tree with each thing that the format holds, near its limits.
-func everything() *node {
+func everything() *node { return keep("everything", makeEverything) }
+
+func makeEverything() *node {
 	linked := file(0o755, pattern(10_000, 7))
 	linkedPipe := device(syscall.S_IFIFO|0o600, 0, 0)
 	sizes := folder(0o755, nil)
@@ -251,7 +299,9 @@ func everything() *node {
 
 // manyFiles is a folder of 50,000 names whose inodes and tails fill several
 // segments, with links from the last ones to the first ones.
-func manyFiles() *node {
+func manyFiles() *node { return keep("many files", makeManyFiles) }
+
+func makeManyFiles() *node {
 	many := folder(0o755, nil)
 	for i := range 49_990 {
 		many.children[fmt.Sprintf("file-%05d", i)] = file(0o644, pattern(i*7%300, uint64(i)))

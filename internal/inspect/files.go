@@ -140,7 +140,7 @@ func (r *Report) note(k extension.Kind, name string, release *osrelease.Release)
 // describe puts a file into the words of the report.
 func describe(f *content.File) File {
 	d := File{
-		Path: "/" + f.Path, Mode: modeText(f.Mode), UID: f.UID, GID: f.GID, Size: f.Size, Links: f.Links, MTime: f.MTime, Target: f.Target,
+		Path: "/" + f.Path, Mode: modeText(f.Mode), UID: f.UID, GID: f.GID, Size: f.Size, Links: f.Links, MTime: Time{f.MTime}, Target: f.Target,
 	}
 	if f.Device() {
 		d.Device = fmt.Sprintf("%d:%d", f.Major, f.Minor)

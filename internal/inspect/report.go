@@ -90,13 +90,13 @@ type Signer struct {
 type File struct {
 	Path string `json:"path"`
 	// Mode as ls(1) prints it.
-	Mode   string    `json:"mode"`
-	UID    uint32    `json:"uid"`
-	GID    uint32    `json:"gid"`
-	Size   int64     `json:"size"`
-	Links  int       `json:"links"`
-	MTime  time.Time `json:"mtime"`
-	Target string    `json:"target,omitempty"`
+	Mode   string `json:"mode"`
+	UID    uint32 `json:"uid"`
+	GID    uint32 `json:"gid"`
+	Size   int64  `json:"size"`
+	Links  int    `json:"links"`
+	MTime  Time   `json:"mtime"`
+	Target string `json:"target,omitempty"`
 	// Device is "MAJOR:MINOR".
 	Device string `json:"device,omitempty"`
 	// Xattrs are the names of the extended attributes.

@@ -42,12 +42,18 @@ func (s system) inUse(f *os.File) error {
 	if !ok {
 		return errors.New("this system does not tell files apart")
 	}
-	loops, err := filepath.Glob(filepath.Join(s.block, "loop*", "loop", "backing_file"))
-	if err != nil {
-		return err
+	devices, err := os.ReadDir(s.block)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("asking which devices there are: %w", err)
 	}
-	for _, backing := range loops {
-		device := filepath.Join(s.devices, filepath.Base(filepath.Dir(filepath.Dir(backing))))
+	for _, d := range devices {
+		if !strings.HasPrefix(d.Name(), "loop") {
+			continue
+		}
+		backing, device := filepath.Join(s.block, d.Name(), "loop", "backing_file"), filepath.Join(s.devices, d.Name())
+		if _, err := os.Lstat(backing); errors.Is(err, fs.ErrNotExist) {
+			continue // it has none, as most have where there are many
+		}
 		used, err := isBacking(backing, device, info, st)
 		if err != nil {
 			return fmt.Errorf("asking what %s uses: %w", device, err)

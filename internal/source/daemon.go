@@ -93,6 +93,7 @@ func (e endpoint) image(ctx context.Context, image string, o Options) (*Image, e
 			open: func(ctx context.Context) (io.ReadCloser, error) { return x.open(ctx, i) },
 		}})
 	}
+	im.below = x.below
 	im.closers = append(im.closers, x.close)
 	return im, nil
 }

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -21,9 +22,13 @@ func openDir(path string, o Options) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
+	if info, err = root.Stat("."); err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
 	return &Image{
 		Origin:  fmt.Sprintf("folder %q", path),
 		Layers:  []*Layer{{Size: -1, folder: tree.Dir(root, o.Wanted)}},
 		closers: []func() error{root.Close},
+		file:    info,
 	}, nil
 }

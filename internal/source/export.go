@@ -91,7 +91,7 @@ func (x *export) stream(ctx context.Context, i int) (io.ReadCloser, error) {
 			body.Close()
 			return nil, fmt.Errorf("reading the daemon's archive: %w", err)
 		}
-		if d, ok := digestInName(cleanMember(h.Name)); ok && d == want && h.Typeflag == tar.TypeReg && !strings.HasSuffix(h.Name, ".json") {
+		if d, ok := memberDiffID(h); ok && d == want {
 			if x.wanted() == 1 && x.image.Layers[i].wanted {
 				x.image.progress.expect(h.Size)
 			}

@@ -34,6 +34,9 @@ func openFile(ctx context.Context, path string, o Options) (im *Image, err error
 			f.Close()
 		}
 	}()
+	if info, err = f.Stat(); err != nil {
+		return nil, err
+	}
 	if !info.Mode().IsRegular() {
 		// A pipe can be read once only, and layers may be walked again.
 		spooled, _, err := spool(ctx, o.SpoolDir, f)
@@ -48,6 +51,7 @@ func openFile(ctx context.Context, path string, o Options) (im *Image, err error
 		return nil, err
 	}
 	im.Origin += fmt.Sprintf(" %q", path)
+	im.file = info
 	return im, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -24,7 +25,11 @@ type Image struct {
 	Architecture string    // in Go's words; "" if the image does not say
 	Created      time.Time // zero if the image does not say
 
-	stamp    string // see Stamp
+	ref   Ref
+	stamp string      // see Stamp
+	file  fs.FileInfo // of the folder or the archive that was opened; nil for others
+	// below is a cheaper way to do what NamesBelow does, if there is one.
+	below    func(ctx context.Context, count int, fn func(layer int, e *tree.Entry) error) (done bool, err error)
 	progress *progress
 	closers  []func() error
 }

@@ -66,6 +66,7 @@ func Open(ctx context.Context, ref Ref, o Options) (*Image, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening %q: %w", ref, err)
 	}
+	im.ref = ref
 	im.finish(o)
 	return im, nil
 }

@@ -3,6 +3,7 @@ package source
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"time"
 
@@ -19,18 +20,12 @@ import (
 // content and of change are the same. The last of these the kernel sets with
 // every change of content or attributes, and nobody else can; a program that
 // keeps a file mapped into its memory escapes it.
-//
-// Since is the time before which reading began of what the stamp is to stand
-// for: a file that may have been changed from then on makes it "". The zero time
-// asks for no such thing, which is right for comparing.
-func Stamp(ctx context.Context, ref Ref, o Options, since time.Time) (string, error) {
+func Stamp(ctx context.Context, ref Ref, o Options) (string, error) {
 	var stamp string
 	var err error
 	switch ref.Scheme {
-	case Dir:
-		stamp, err = stampFolder(ctx, ref.Path, since)
-	case File:
-		stamp = stampFile(ref.Path, since)
+	case Dir, File:
+		stamp, err = stampFiles(ctx, ref, reading{})
 	case Registry:
 		stamp, err = stampRegistry(ctx, ref.Image, o)
 	default:
@@ -44,6 +39,35 @@ func Stamp(ctx context.Context, ref Ref, o Options, since time.Time) (string, er
 // Stamp returns a text that stays the same as long as the image has the same
 // content, by the digest that it was opened by. It is "" for folders and archives.
 func (im *Image) Stamp() string { return im.stamp }
+
+// StampRead returns the stamp of what was read of the image since began, which
+// was before it was opened. It is asked for when all is read: of a folder or an
+// archive it is "" if a file may have been changed since began, or if the name
+// leads to another by now.
+func (im *Image) StampRead(ctx context.Context, began time.Time) string {
+	if im.stamp != "" || im.file == nil {
+		return im.stamp
+	}
+	stamp, err := stampFiles(ctx, im.ref, reading{began, im.file})
+	if err != nil {
+		return ""
+	}
+	return stamp
+}
+
+// reading is what a stamp vouches for: what was read since then, of the file
+// that was opened. The zero value vouches for nothing, and is for comparing.
+type reading struct {
+	began time.Time
+	file  fs.FileInfo
+}
+
+func stampFiles(ctx context.Context, ref Ref, of reading) (string, error) {
+	if ref.Scheme == Dir {
+		return stampFolder(ctx, ref.Path, of)
+	}
+	return stampFile(ref.Path, of), nil
+}
 
 // stampOf is the stamp of what has digest in a place where only digests count.
 func stampOf(digest Digest) string {

@@ -3,28 +3,18 @@ package source
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 const (
-	// tick is more than the longest time for which the kernel's clock for files
-	// stands still; coarseTick that of file systems that keep whole seconds, or
-	// two of them.
-	tick       = 20 * time.Millisecond
-	coarseTick = 2100 * time.Millisecond
 	// maxStampDepth bounds how deep folders lie in each other.
 	maxStampDepth = 256
-	// markSize is what a file's marks take, in bytes, besides its name.
-	markSize = 9 * 8
 	// maxStamped bounds how many files are looked at, as tree does.
 	maxStamped = 4_000_000
 )
@@ -33,22 +23,22 @@ const (
 var errUnstamped = errors.New("nothing tells whether files have changed")
 
 // stampFile marks one file.
-func stampFile(path string, since time.Time) string {
+func stampFile(path string, of reading) string {
 	var st unix.Stat_t
 	// Whoever opens what cannot be asked about says more.
-	if err := unix.Stat(path, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
+	if err := unix.Stat(path, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG || !of.is(&st) {
 		return ""
 	}
 	var fs unix.Statfs_t
 	if err := unix.Statfs(path, &fs); err != nil || !ownClock(int64(fs.Type)) {
 		return ""
 	}
-	s := stamper{since: since}
-	return s.text("file", sha256.Sum256(s.mark(nil, &st)))
+	s := stamper{reading: of}
+	return s.text("file", sha256.Sum256(s.mark(system(&fs), &st)))
 }
 
 // stampFolder marks a folder and all that lies in it, on its file system.
-func stampFolder(ctx context.Context, path string, since time.Time) (string, error) {
+func stampFolder(ctx context.Context, path string, of reading) (string, error) {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return "", nil // whoever opens it says more
@@ -56,10 +46,11 @@ func stampFolder(ctx context.Context, path string, since time.Time) (string, err
 	defer closeFolder(fd)
 	var fs unix.Statfs_t
 	var st unix.Stat_t
-	if errors.Join(unix.Fstatfs(fd, &fs), unix.Fstat(fd, &st)) != nil || !ownClock(int64(fs.Type)) {
+	if errors.Join(unix.Fstatfs(fd, &fs), unix.Fstat(fd, &st)) != nil || !ownClock(int64(fs.Type)) || !of.is(&st) {
 		return "", nil
 	}
-	s := stamper{since: since, device: st.Dev, helpers: make(chan struct{}, runtime.GOMAXPROCS(0)-1)}
+	s := stamper{reading: of, device: st.Dev, busy: make(chan struct{}, runtime.GOMAXPROCS(0))}
+	s.busy <- struct{}{}
 	sum, err := s.folder(ctx, fd, 0)
 	switch {
 	case ctx.Err() != nil:
@@ -67,14 +58,14 @@ func stampFolder(ctx context.Context, path string, since time.Time) (string, err
 	case err != nil:
 		return "", nil // as above
 	}
-	return s.text("folder", sha256.Sum256(s.mark(sum[:], &st))), nil
+	return s.text("folder", sha256.Sum256(s.mark(append(system(&fs), sum[:]...), &st))), nil
 }
 
 // stamper adds up marks.
 type stamper struct {
-	since   time.Time
+	reading
 	device  uint64
-	helpers chan struct{} // room for more goroutines
+	busy    chan struct{} // one for each goroutine at work, not for those that wait
 	buffers sync.Pool     // of *[]byte
 	count   atomic.Int64
 	newest  atomic.Int64 // change, in nanoseconds
@@ -102,9 +93,7 @@ func (s *stamper) folder(ctx context.Context, fd, depth int) (sum [sha256.Size]b
 	// Nobody may be at work below a folder that is closed.
 	defer func() {
 		for _, one := range inside {
-			if one.done != nil {
-				<-one.done
-			}
+			s.wait(one)
 		}
 	}()
 	var st unix.Stat_t
@@ -123,11 +112,7 @@ func (s *stamper) folder(ctx context.Context, fd, depth int) (sum [sha256.Size]b
 		}
 	}
 	for _, one := range inside {
-		if one.done != nil {
-			<-one.done
-			one.done = nil
-		}
-		if one.err != nil {
+		if s.wait(one); one.err != nil {
 			return sum, one.err
 		}
 		marks = append(marks, one.sum[:]...)
@@ -153,18 +138,29 @@ func (s *stamper) below(ctx context.Context, fd int, name string, inode uint64, 
 		one.sum, one.err = s.folder(ctx, sub, depth+1)
 	}
 	select {
-	case s.helpers <- struct{}{}:
+	case s.busy <- struct{}{}:
 		done := make(chan struct{})
 		one.done = done
 		go func() {
 			defer close(done)
-			defer func() { <-s.helpers }()
+			defer func() { <-s.busy }()
 			mark()
 		}()
 	default:
 		mark()
 	}
 	return one
+}
+
+// wait waits for a folder that is being marked, and lets others work meanwhile.
+func (s *stamper) wait(one *inner) {
+	if one.done == nil {
+		return
+	}
+	<-s.busy
+	<-one.done
+	one.done = nil
+	s.busy <- struct{}{}
 }
 
 // readNames returns the names in a folder, sorted, and the bytes that they take
@@ -197,53 +193,4 @@ func (s *stamper) readNames(fd int) (names []string, size int, err error) {
 
 func closeFolder(fd int) {
 	_ = unix.Close(fd) // it was only read
-}
-
-// mark appends the marks of one file.
-func (s *stamper) mark(b []byte, st *unix.Stat_t) []byte {
-	for _, v := range [...]uint64{
-		st.Dev, st.Ino, uint64(st.Mode), uint64(st.Uid)<<32 | uint64(st.Gid), st.Rdev, uint64(st.Nlink), uint64(st.Size), //nolint:gosec // only compared
-		uint64(st.Mtim.Nano()), uint64(st.Ctim.Nano()), //nolint:gosec // only compared
-	} {
-		b = binary.LittleEndian.AppendUint64(b, v)
-	}
-	for changed := st.Ctim.Nano(); ; {
-		newest := s.newest.Load()
-		if changed <= newest || s.newest.CompareAndSwap(newest, changed) {
-			return b
-		}
-	}
-}
-
-// text returns the stamp. A file that was changed so short before since that
-// another change might have left it the same time proves nothing.
-func (s *stamper) text(kind string, sum [sha256.Size]byte) string {
-	if !s.since.IsZero() {
-		newest, step := s.newest.Load(), tick
-		if newest%int64(time.Second) == 0 {
-			step = coarseTick
-		}
-		if !time.Unix(0, newest).Add(step).Before(s.since) || stepped(s.since) {
-			return ""
-		}
-	}
-	return kind + " " + hex.EncodeToString(sum[:])
-}
-
-// stepped tells whether somebody has set the clock since then.
-func stepped(since time.Time) bool {
-	now := time.Now()
-	return (now.Round(0).Sub(since.Round(0)) - now.Sub(since)).Abs() > tick/2
-}
-
-// ownClock tells whether the times of a file system's files are of this
-// machine's clock, and kept: they are not where the files are another's.
-func ownClock(magic int64) bool {
-	const zfs, bcachefs = 0x2fc12fc1, 0xca451a4e
-	switch magic {
-	case unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.BTRFS_SUPER_MAGIC, unix.F2FS_SUPER_MAGIC, unix.TMPFS_MAGIC,
-		unix.OVERLAYFS_SUPER_MAGIC, unix.SQUASHFS_MAGIC, unix.EROFS_SUPER_MAGIC_V1, zfs, bcachefs:
-		return true
-	}
-	return false
 }
