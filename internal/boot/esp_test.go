@@ -249,10 +249,11 @@ func TestTakeInNot(t *testing.T) {
 				r = n.run()
 			}
 			check(t, "the partition", before, n.files("efi"))
-			told := strings.Join(n.lines, "\n")
+			lines := n.lines
 			for _, x := range r.Taken {
-				told += "\n" + x.Error
+				lines = append(lines, x.Error)
 			}
+			told := strings.Join(lines, "\n")
 			if !strings.Contains(told, test.problem) || test.problem == "" && strings.Contains(told, "take in") {
 				t.Errorf("told %q, want %q", told, test.problem)
 			}
