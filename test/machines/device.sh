@@ -16,6 +16,15 @@ left() {
   result "$1" "verity=$(dmsetup ls | grep -c verity) loops=$(losetup -a | wc -l)"
 }
 
+# udev_on and udev_off: udev's processes may load parts of a merged /usr, and keep
+# it in use, with its devices, for as long as they run.
+udev_on() { /usr/lib/systemd/systemd-udevd --daemon; }
+
+udev_off() {
+  kill "$(pidof systemd-udevd)"
+  while pidof systemd-udevd >/dev/null; do sleep 0.1; done
+}
+
 # content DIR: how the files of the extension below DIR can be read.
 content() {
   if cat "$1/usr/share/inlay-test/content" "$1/usr/share/inlay-test/blob" >/dev/null; then echo readable; else echo unreadable; fi
@@ -146,7 +155,7 @@ END
 
 # with_udev: udev is told of our devices, and systemd finds them.
 with_udev() {
-  /usr/lib/systemd/systemd-udevd --daemon
+  udev_on
   ask udev mount good.raw none /run/m
   udevadm settle
   result udev-link "link=$(readlink /dev/mapper/"$good")"
@@ -165,16 +174,18 @@ with_udev() {
   result systemd-without "content=$(content /run/m)"
   ask systemd-after status "$good"
   umount /run/m
+  udev_off
   left systemd-left
 
+  udev_on
   ask first mount good.raw offered /run/m
   systemd-sysext --no-reload --image-policy="$policy" merge
   result first-systemd "content=$(content /) verity=$(dmsetup ls | grep -c verity)"
   umount /run/m
   result first-without "content=$(content /)"
   systemd-sysext --no-reload unmerge
+  udev_off
   left first-left
-  kill "$(pidof systemd-udevd)"
   rm /var/lib/extensions/*
 }
 
@@ -196,20 +207,22 @@ kernel_keys() {
   result required-table "content=$(content /run/m) table=$(dmsetup table "$device" | cut -d ' ' -f 14-15 | tr ' ' _)"
   ask shared mount good.raw offered /run/n
   umount /run/n
-  /usr/lib/systemd/systemd-udevd --daemon
+  udev_on
   cp good.raw /var/lib/extensions/hello.sysext.raw
   udevadm trigger --settle /dev/dm-0
   systemd-sysext --no-reload --image-policy="$policy" merge
   umount /run/m
   result systemd "content=$(content /) verity=$(dmsetup ls | grep -c verity)"
   systemd-sysext --no-reload unmerge
+  udev_off
   left systemd-left
+  udev_on
   systemd-sysext --no-reload --image-policy="$policy" merge
   ask systemd-shared mount good.raw required /run/m
   systemd-sysext --no-reload unmerge
   umount /run/m
+  udev_off
   left shared-left
-  kill "$(pidof systemd-udevd)"
 
   ask foreign mount foreign.raw offered /run/m
   ask foreign-shared mount foreign.raw required /run/n
