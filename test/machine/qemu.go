@@ -23,7 +23,7 @@ const Init = "/usr/sbin/inlay-test-init"
 func DefaultArguments() []string {
 	return []string{
 		"console=ttyS0", "panic=-1", "root=/dev/nvme0n1", "rootfstype=ext4", "rw", "init=" + Init,
-		"quiet", "audit=0", "mitigations=off", "no_timer_check", "nosoftlockup",
+		"quiet", "audit=0", "mitigations=off", "init_on_alloc=0", "randomize_kstack_offset=0", "no_timer_check", "nosoftlockup",
 	}
 }
 
@@ -51,7 +51,8 @@ func (m Machine) qemu(t testing.TB) (arguments []string, binds map[string]string
 	}
 
 	arguments = []string{
-		"-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "1", "-m", "768",
+		// Page tables of five levels would only take longer to walk in software.
+		"-accel", "tcg,thread=multi", "-cpu", "max,la57=off", "-smp", "1", "-m", "768",
 		"-display", "none", "-nodefaults", "-monitor", "none",
 		"-serial", "stdio",
 		"-chardev", "file,id=results,path=" + resultsDescriptor, "-serial", "chardev:results",
