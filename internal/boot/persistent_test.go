@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"inlay/internal/boot"
-	"inlay/test/need"
+	testmount "inlay/test/mount"
 	"inlay/test/sample"
 )
 
@@ -20,27 +20,11 @@ const (
 	seenAt  = "run/inlay/persistent"
 )
 
-// aloneVariable tells a test binary that it is in a namespace of its own.
-const aloneVariable = "INLAY_BOOT_ALONE"
-
-// alone runs the test that calls it once more, in a process with a private mount
-// namespace of its own, and reports true there.
+// alone runs the test that calls it once more, in a mount namespace of its own, and
+// reports true there.
 func alone(t *testing.T) bool {
 	t.Helper()
-	need.Root(t)
-	need.FileSystem(t, "ext4")
-	if os.Getenv(aloneVariable) != "" {
-		return true
-	}
-	t.Parallel()
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
-	cmd.Env = append(os.Environ(), aloneVariable+"=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
-	out, err := cmd.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()+" ") {
-		t.Errorf("in a namespace of its own: %v\n%s", err, out)
-	}
-	return false
+	return testmount.Alone(t, "ext4")
 }
 
 // state makes the folder of a node's state, with a store at a place of it, as

@@ -3,40 +3,22 @@ package disk_test
 import (
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
 	"inlay/internal/disk"
-	"inlay/test/need"
+	testmount "inlay/test/mount"
 	"inlay/test/sample"
 )
 
-// aloneVariable tells a test binary that it is in a namespace of its own.
-const aloneVariable = "INLAY_DISK_ALONE"
-
-// alone runs the test that calls it once more, in a process with a private mount
-// namespace of its own, and reports true there.
+// alone runs the test that calls it once more, in a mount namespace of its own, and
+// reports true there.
 func alone(t *testing.T) bool {
 	t.Helper()
-	need.Root(t)
-	need.FileSystem(t, "ext4")
-	if os.Getenv(aloneVariable) != "" {
-		return true
-	}
-	t.Parallel()
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
-	cmd.Env = append(os.Environ(), aloneVariable+"=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
-	out, err := cmd.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()+" ") {
-		t.Errorf("in a namespace of its own: %v\n%s", err, out)
-	}
-	return false
+	return testmount.Alone(t, "ext4")
 }
 
 // mounts is what this process sees mounted of a device.

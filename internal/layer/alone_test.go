@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -19,33 +17,14 @@ import (
 	"inlay/internal/layer"
 	"inlay/internal/mount"
 	"inlay/internal/trust"
-	"inlay/test/need"
+	testmount "inlay/test/mount"
 )
 
-// aloneVariable tells a test binary that it is in a namespace of its own.
-const aloneVariable = "INLAY_LAYER_ALONE"
-
-// alone runs the test that calls it once more, in a process with a private mount
-// namespace of its own, and reports true there.
+// alone runs the test that calls it once more, in a mount namespace of its own, and
+// reports true there.
 func alone(t *testing.T) bool {
 	t.Helper()
-	need.Root(t)
-	need.FileSystem(t, "overlay")
-	if os.Getenv(aloneVariable) != "" {
-		return true
-	}
-	t.Parallel()
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=5m")
-	cmd.Env = append(os.Environ(), aloneVariable+"=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
-	out, err := cmd.CombinedOutput()
-	text := string(out)
-	if err != nil || !strings.Contains(text, "--- PASS: "+t.Name()+" ") {
-		t.Errorf("in a namespace of its own: %v\n%s", err, text)
-	} else if testing.Verbose() {
-		t.Log(text)
-	}
-	return false
+	return testmount.Alone(t, "overlay")
 }
 
 // host is a system in a folder of its own, a tmpfs.
